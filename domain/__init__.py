@@ -1,0 +1,1 @@
+"""What the business says: events, decisions and their rules. Pure: no I/O, no clock."""

@@ -1,0 +1,94 @@
+"""Who may give which command, and open which sealed values: one table (G1)."""
+
+from uuid import UUID
+
+from domain.account import (
+    AssignAccountManager,
+    ChangeUserCode,
+    CloseAccount,
+    ConfirmPhone,
+    ErasePerson,
+    RegisterUser,
+    ReinstateAccount,
+    SetPassword,
+    SuspendAccount,
+)
+from domain.actor import Actor, ActorKind
+from domain.command import Command
+from domain.personal import Purpose
+from domain.refusal import Refused
+from domain.study_history import StudyContent
+from domain.subscription import (
+    CapturePayment,
+    ChoosePaymentMethod,
+    ChooseTaxDocument,
+    ConfirmPlan,
+    DeclinePayment,
+    EndSubscription,
+    LapseSubscription,
+    ReactivateSubscription,
+    ResumeSubscription,
+    StartSubscription,
+)
+
+__all__ = ["MAY_GIVE", "MAY_OPEN", "may_open", "refuse_unless_may_give"]
+
+PERSON = ActorKind.PERSON
+ACCOUNT_MANAGER = ActorKind.ACCOUNT_MANAGER
+SUPPORT_STAFF = ActorKind.SUPPORT_STAFF
+AUDITOR = ActorKind.AUDITOR
+SYSTEM = ActorKind.SYSTEM
+
+MAY_GIVE: dict[type[Command], frozenset[ActorKind]] = {
+    RegisterUser: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ConfirmPhone: frozenset({SYSTEM}),
+    SetPassword: frozenset({PERSON}),
+    ChangeUserCode: frozenset({ACCOUNT_MANAGER}),
+    AssignAccountManager: frozenset({ACCOUNT_MANAGER, SYSTEM}),
+    SuspendAccount: frozenset({ACCOUNT_MANAGER}),
+    ReinstateAccount: frozenset({ACCOUNT_MANAGER}),
+    CloseAccount: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ErasePerson: frozenset({PERSON, ACCOUNT_MANAGER}),
+    StartSubscription: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ChooseTaxDocument: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ConfirmPlan: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ChoosePaymentMethod: frozenset({PERSON, ACCOUNT_MANAGER}),
+    CapturePayment: frozenset({ACCOUNT_MANAGER, SYSTEM}),
+    DeclinePayment: frozenset({SYSTEM}),
+    EndSubscription: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ResumeSubscription: frozenset({PERSON, ACCOUNT_MANAGER}),
+    LapseSubscription: frozenset({SYSTEM}),
+    ReactivateSubscription: frozenset({PERSON, ACCOUNT_MANAGER}),
+    StudyContent: frozenset({PERSON}),
+}
+"""The kinds of actor that may give each command; a person only for their own account."""
+
+MAY_OPEN: dict[Purpose, frozenset[ActorKind]] = {
+    Purpose.IDENTITY: frozenset({PERSON, ACCOUNT_MANAGER, SUPPORT_STAFF, AUDITOR}),
+    Purpose.CORRESPONDENCE: frozenset({PERSON, SUPPORT_STAFF, AUDITOR}),
+    Purpose.TAX: frozenset({PERSON, ACCOUNT_MANAGER, AUDITOR}),
+}
+"""The kinds of actor that may open values sealed for each purpose; a person only their own."""
+
+
+def refuse_unless_may_give(actor: Actor, command: type[Command]) -> None:
+    """All that the table does not allow is refused (G1).
+
+    Raises:
+        Refused: this kind of actor may not give this command.
+    """
+    allowed = MAY_GIVE.get(command, frozenset())
+    if actor.kind not in allowed:
+        kinds = ", ".join(sorted(kind.value for kind in allowed)) or "nobody"
+        raise Refused(
+            "G1",
+            f"an actor of kind {actor.kind.value} may not give {command.__name__}",
+            remedy=f"Have it given by: {kinds}.",
+        )
+
+
+def may_open(actor: Actor, purpose: Purpose, owner: UUID) -> bool:
+    """Whether this actor may open what is sealed for this purpose and person (G1)."""
+    if actor.kind not in MAY_OPEN[purpose]:
+        return False
+    return actor.kind is not PERSON or actor.id == owner

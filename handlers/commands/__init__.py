@@ -1,0 +1,48 @@
+"""From a command to what it wants written: a module an aggregate."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from domain.account import AccountDecision
+from domain.actor import Actor
+from domain.command import Command
+from domain.study_history import StudyContent
+from domain.subscription import SubscriptionDecision
+from handlers.commands import account, study_history, subscription
+from handlers.commands.situation import Situation
+from handlers.store.append import Append
+
+__all__ = ["Draft", "draft"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a command wants written, and the actor whom its events name."""
+
+    append: Append
+    actor: Actor
+
+
+def draft(command: Command, actor: Actor, situation: Situation) -> Draft:
+    """What a command wants written.
+
+    Raises:
+        Refused: a rule stands in the way.
+        NotImplementedError: no aggregate takes the command.
+    """
+    if isinstance(command, get_args(AccountDecision)):
+        append = account.draft(command, actor, situation)
+    elif isinstance(command, get_args(SubscriptionDecision)):
+        append = subscription.draft(command, actor, situation)
+    elif isinstance(command, StudyContent):
+        append = study_history.draft(command, actor, situation)
+    else:
+        raise NotImplementedError(f"no aggregate takes {type(command).__name__}")
+    return Draft(append, _registrant(actor, append))
+
+
+def _registrant(actor: Actor, append: Append) -> Actor:
+    """Whoever registers has no id before, and acts as the person who has one now."""
+    if actor.kind == "person" and actor.id is None and append.opened:
+        return Actor(kind=actor.kind, id=append.opened[0].person)
+    return actor

@@ -1,0 +1,140 @@
+"""Commands about accounts: the claims and digests that their decisions need."""
+
+from datetime import date
+from uuid import UUID
+
+from domain import subscription as subscriptions
+from domain.account import (
+    Account,
+    AccountClosed,
+    AccountDecision,
+    AccountSurroundings,
+    ChangeUserCode,
+    ErasePerson,
+    PersonErased,
+    RegisterUser,
+    UserCodeChanged,
+    UserRegistered,
+    decide,
+)
+from domain.actor import Actor
+from domain.calendar import add_years
+from domain.identity import email_key, phone_key
+from domain.subscription import About, SubscriptionStanding
+from handlers.commands.situation import Loaded, Situation
+from handlers.store.append import Append, Claim, Erased, Found, Opened, Release
+
+__all__ = ["draft"]
+
+
+def draft(command: AccountDecision, actor: Actor, situation: Situation) -> Append:
+    """What a command about an account wants written.
+
+    Raises:
+        Refused: a rule stands in the way.
+    """
+    if isinstance(command, RegisterUser):
+        return _register(command, actor, situation)
+    account = situation.account(command.account)
+    surroundings = _surroundings(command, account, situation)
+    events = decide(command, actor, account.state, surroundings)
+    append = Append()
+    append.write(account.stream, account.version, events)
+    for event in events:
+        match event:
+            case UserCodeChanged() if isinstance(command, ChangeUserCode):
+                _move_email(append, command, event, situation)
+            case AccountClosed():
+                append.released.append(Release(holder=event.account))
+                _end_subscription(append, event, situation)
+            case PersonErased():
+                append.erased = Erased(event.person, event.tax_data_readable_until)
+            case _:
+                pass
+    return append
+
+
+def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Append:
+    person = situation.person_for(command.email, command.rut)
+    surroundings = AccountSurroundings(
+        account=situation.new_id(),
+        person=person,
+        email_taken=situation.holder_of_email(command.email) is not None,
+        rut_taken=command.rut is not None and situation.holder_of_rut(command.rut) is not None,
+    )
+    events = decide(command, actor, Account(), surroundings)
+    append = Append()
+    append.write(surroundings.account, 0, events)
+    for event in events:
+        if isinstance(event, UserRegistered):
+            append.opened.append(Opened(person, event.account))
+            _claim(append, "email", situation.email_digest(command.email), event.account, person)
+            if command.rut is not None:
+                _claim(append, "rut", situation.rut_digest(command.rut), event.account, person)
+            phone = situation.store.vault.digest("phone", phone_key(command.phone))
+            append.found.append(Found("phone", phone, person))
+            append.claimed.append(Claim("person", person.bytes, event.account, person))
+    return append
+
+
+def _surroundings(
+    command: AccountDecision, account: Loaded[Account], situation: Situation
+) -> AccountSurroundings:
+    person = account.state.person or situation.new_id()
+    if isinstance(command, ChangeUserCode):
+        holder = situation.holder_of_email(command.email)
+        former = _email(account, situation)
+        return AccountSurroundings(
+            account=account.stream,
+            person=person,
+            email_taken=holder not in (None, account.stream),
+            same_email=former is not None and email_key(former) == email_key(command.email),
+            former_email=former,
+        )
+    until = _tax_term(person, situation) if isinstance(command, ErasePerson) else None
+    return AccountSurroundings(account.stream, person, tax_data_readable_until=until)
+
+
+def _email(account: Loaded[Account], situation: Situation) -> str | None:
+    """The account's e-mail in clear, from the last event that carries it."""
+    for recorded in reversed(account.events):
+        if isinstance(recorded.event, UserRegistered | UserCodeChanged):
+            return situation.open(recorded, "email")
+    return None
+
+
+def _move_email(
+    append: Append, command: ChangeUserCode, event: UserCodeChanged, situation: Situation
+) -> None:
+    """Frees the old address and claims the new one in one step (A5)."""
+    append.released.append(Release(holder=event.account, kind="email"))
+    append.no_longer_found.append((event.person, "email"))
+    _claim(append, "email", situation.email_digest(command.email), event.account, event.person)
+
+
+def _claim(append: Append, kind: str, digest: bytes, account: UUID, person: UUID) -> None:
+    append.claimed.append(Claim(kind, digest, holder=account, person=person))
+    append.found.append(Found(kind, digest, person))
+
+
+def _end_subscription(append: Append, event: AccountClosed, situation: Situation) -> None:
+    """Nothing is charged for a closed account, so its subscription ends with it."""
+    subscription = situation.subscription(event.account)
+    active = subscription.state.standing is SubscriptionStanding.ACTIVE
+    if not active or subscription.state.ran_out(event.occurred_at):
+        append.reads[subscription.stream] = subscription.version
+        return
+    about = About(subscription.stream, event.account, event.person, event.occurred_at)
+    append.write(
+        subscription.stream, subscription.version, subscriptions.end(subscription.state, about)
+    )
+
+
+def _tax_term(person: UUID, situation: Situation) -> date | None:
+    """Until when the law wants the buyer data of the person's last tax document (A11)."""
+    last_days = [
+        situation.subscription(account).state.last_payment_day
+        for account in situation.store.accounts_of(person)
+    ]
+    days = [day for day in last_days if day is not None]
+    return add_years(max(days), situation.tax_retention_years) if days else None

@@ -1,0 +1,147 @@
+"""What a decision rests on: streams, claims and persons, each looked up once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID, uuid5
+
+from domain.account import Account, account_decider
+from domain.actor import Actor
+from domain.decider import Decider
+from domain.event import Recorded
+from domain.identity import email_key, rut_key
+from domain.personal import Sealed
+from domain.subscription import Subscription, subscription_decider
+from handlers.store.event_store import EventStore
+
+__all__ = ["Loaded", "Situation", "study_history_of", "subscription_of"]
+
+StateT = TypeVar("StateT")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[StateT]):
+    """A stream as it was when the decision was made."""
+
+    stream: UUID
+    version: int
+    state: StateT
+    events: tuple[Recorded, ...]
+
+
+class Situation:
+    """Loads what a decision needs, and remembers whom it turned out to be about.
+
+    Args:
+        store: the log.
+        at: the command's business time, by which claims past their end are judged.
+        new_id: gives random ids.
+        tax_retention_years: how long buyer data of tax documents is kept.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        at: datetime,
+        new_id: Callable[[], UUID],
+        tax_retention_years: int,
+    ) -> None:
+        self.store = store
+        self.at = at
+        self.new_id = new_id
+        self.tax_retention_years = tax_retention_years
+        self.persons: set[UUID] = set()
+
+    def load(self, stream: UUID | None, decider: Decider[StateT, object]) -> Loaded[StateT]:
+        """A stream's state; the initial one where there is no stream."""
+        if stream is None:
+            return Loaded(self.new_id(), 0, decider.initial, ())
+        recorded = tuple(self.store.streams([stream])[stream])
+        state = decider.replay(entry.event for entry in recorded)
+        return Loaded(stream, len(recorded), state, recorded)
+
+    def account(self, who: str) -> Loaded[Account]:
+        """The account that somebody means; its initial state where nobody is meant."""
+        loaded = self.load(self.account_id(who), account_decider)  # type: ignore[arg-type]
+        if loaded.state.person is not None:
+            self.persons.add(loaded.state.person)
+        return loaded
+
+    def subscription(self, account: UUID) -> Loaded[Subscription]:
+        """The subscription of an account."""
+        stream = subscription_of(account)
+        return self.load(stream, subscription_decider)  # type: ignore[arg-type]
+
+    def account_id(self, who: str) -> UUID | None:
+        """The account meant by an e-mail (whoever holds it now), ``person:ID`` or ``account:ID``."""
+        kind, _, rest = who.partition(":")
+        if kind == "account":
+            return UUID(rest)
+        if kind == "person":
+            accounts = self.store.accounts_of(UUID(rest))
+            return accounts[-1] if accounts else None
+        return self.holder_of_email(who)
+
+    def holder_of_email(self, email: str) -> UUID | None:
+        """The account that holds an e-mail now, however it is spelled (A3)."""
+        return self.store.holder("email", self.email_digest(email), at=self.at)
+
+    def holder_of_rut(self, rut: str) -> UUID | None:
+        """The account that holds a RUT now, however it is spelled (A3)."""
+        return self.store.holder("rut", self.rut_digest(rut), at=self.at)
+
+    def email_digest(self, email: str) -> bytes:
+        """Digest by which an e-mail is claimed and found."""
+        return self.store.vault.digest("email", email_key(email))
+
+    def rut_digest(self, rut: str) -> bytes:
+        """Digest by which a RUT is claimed and found."""
+        return self.store.vault.digest("rut", rut_key(rut))
+
+    def person_for(self, email: str, rut: str | None) -> UUID:
+        """The person with this RUT or e-mail, or a new id (decision 7).
+
+        A RUT says more than an address: an address whose person has another RUT has passed on to
+        somebody else.
+        """
+        vault = self.store.vault
+        known_by_email = vault.person("email", self.email_digest(email))
+        if known_by_email is not None:
+            self.persons.add(known_by_email)
+        if rut is None:
+            person = known_by_email
+        else:
+            digest = self.rut_digest(rut)
+            person = vault.person("rut", digest)
+            if person is None and known_by_email is not None:
+                others = vault.digests_of(known_by_email, "rut") - {digest}
+                person = None if others else known_by_email
+        person = person or self.new_id()
+        self.persons.add(person)
+        return person
+
+    def resolve(self, actor: Actor) -> Actor:
+        """The actor by id, where the door knows a person by e-mail or account."""
+        if actor.who is None:
+            return actor
+        account = self.account(actor.who).state
+        return Actor(kind=actor.kind, id=account.person)
+
+    def open(self, recorded: Recorded, field: str) -> str | None:
+        """A personal value of an event in clear; None where its person has been erased."""
+        value = getattr(recorded.event, field)
+        if not isinstance(value, Sealed):
+            return None
+        return self.store.vault.open(value, event_id=recorded.event_id, field=field)
+
+
+def subscription_of(account: UUID) -> UUID:
+    """The subscription of an individual account: it keeps one id through all lapses (A6)."""
+    return uuid5(account, "subscription")
+
+
+def study_history_of(account: UUID) -> UUID:
+    """The study history of an account."""
+    return uuid5(account, "study_history")

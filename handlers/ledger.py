@@ -1,0 +1,227 @@
+"""``Ledger.ask``: the one path from a command to its events, or to one refusal."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from domain.actor import Actor
+from domain.authority import refuse_unless_may_give
+from domain.command import Command
+from domain.refusal import Refused
+from handlers.commands import draft
+from handlers.commands.situation import Situation
+from handlers.faults import CommandIdReused, Contention
+from handlers.store.event_store import CommandEnvelope, Conflict, EventStore, StoredReceipt
+
+__all__ = ["Answer", "EventReference", "Ledger", "Receipt"]
+
+ATTEMPTS_MAX = 60
+"""How often a command is decided anew because others were faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventReference:
+    """An event that a command became."""
+
+    position: int
+    event_id: UUID
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to a command that was accepted.
+
+    Attributes:
+        position: up to which the log has to be known to know all of it; a token for reads.
+        events: what it became, possibly nothing.
+        repeated: the command had been answered before, and this is that answer.
+    """
+
+    command_id: UUID
+    position: int
+    events: tuple[EventReference, ...]
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A receipt, or the refusal, of a command.
+
+    Attributes:
+        refusal: why not, where it was refused; ``receipt`` then has no events.
+    """
+
+    receipt: Receipt
+    refusal: Refused | None
+
+
+class Ledger:
+    """Takes commands.
+
+    Args:
+        store: the log.
+        tax_retention_years: how long buyer data of tax documents is kept (A11).
+        new_id: gives random ids.
+        reached: told each point at which a crash would matter; tests crash there.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        tax_retention_years: int,
+        new_id: Callable[[], UUID] = uuid4,
+        reached: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._tax_retention_years = tax_retention_years
+        self._new_id = new_id
+        self._reached = reached
+
+    def ask(
+        self,
+        command: Command,
+        actor: Actor,
+        command_id: UUID,
+        *,
+        correlation_id: UUID | None = None,
+        causation_id: UUID | None = None,
+    ) -> Receipt:
+        """Gives a command, once, however often it is asked with the same id.
+
+        Args:
+            command: what is wanted.
+            actor: who wants it, vouched for by the door.
+            command_id: random, or made from other ids; the same id again gives the same answer.
+            correlation_id: what belongs together; the command's own id where none is given.
+            causation_id: the command or event that caused it.
+
+        Returns:
+            The receipt, whose position is a token for reads.
+
+        Raises:
+            Refused: a rule stands in the way; kept, and given again for the same id.
+            CommandIdReused: the id came before with another input.
+            Contention: others were faster too many times; nothing was done.
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        answer = self.answer(
+            command,
+            actor,
+            command_id,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+        )
+        if answer.refusal is not None:
+            raise answer.refusal
+        return answer.receipt
+
+    def answer(
+        self,
+        command: Command,
+        actor: Actor,
+        command_id: UUID,
+        *,
+        correlation_id: UUID | None = None,
+        causation_id: UUID | None = None,
+    ) -> Answer:
+        """As ``ask``, with a refusal as a value, for doors that report line by line.
+
+        Raises:
+            CommandIdReused, Contention, DatabaseUnavailable: as ``ask``.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception_type(Conflict),
+            stop=stop_after_attempt(ATTEMPTS_MAX),
+            wait=wait_random_exponential(multiplier=0.002, max=0.25),
+            reraise=True,
+        )
+        try:
+            return attempts(self._decide, command, actor, command_id, correlation_id, causation_id)
+        except Conflict:
+            raise Contention(
+                "others wrote to the same account too many times in a row; nothing was done",
+                remedy="Give the command again with the same id.",
+            ) from None
+
+    def known(self, command_ids: Sequence[UUID]) -> dict[UUID, StoredReceipt]:
+        """The answers to those of the commands that have been answered."""
+        return self._store.receipts(command_ids)
+
+    def repeated(self, stored: StoredReceipt, command: Command, actor: Actor) -> Answer:
+        """The answer that a command was given before.
+
+        Raises:
+            CommandIdReused: the id came before with another input.
+        """
+        digest = self._input_digest(command, actor)
+        if stored.input_digest is not None and stored.input_digest != digest:
+            raise CommandIdReused(
+                f"the command id {stored.command_id} was given before with another input",
+                remedy="Give a new command a new id.",
+            )
+        return _answer(stored, repeated=True)
+
+    def _decide(
+        self,
+        command: Command,
+        actor: Actor,
+        command_id: UUID,
+        correlation_id: UUID | None,
+        causation_id: UUID | None,
+    ) -> Answer:
+        known = self.known([command_id]).get(command_id)
+        if known is not None:
+            return self.repeated(known, command, actor)
+        situation = Situation(
+            self._store,
+            at=command.at,
+            new_id=self._new_id,
+            tax_retention_years=self._tax_retention_years,
+        )
+        digest = self._input_digest(command, actor)
+        head = self._store.head()
+
+        def envelope(known_as: Actor, *, erased: bool = False) -> CommandEnvelope:
+            return CommandEnvelope(
+                command_id=command_id,
+                actor=known_as,
+                asked_at=command.at,
+                input_digest=None if erased else digest,
+                persons=frozenset(situation.persons),
+                correlation_id=correlation_id,
+                causation_id=causation_id,
+            )
+
+        try:
+            refuse_unless_may_give(actor, type(command))
+            decided = draft(command, situation.resolve(actor), situation)
+        except Refused as refusal:
+            self._reached("before append")
+            stored = self._store.refuse(refusal, envelope(Actor(kind=actor.kind)), decided_at=head)
+        else:
+            self._reached("before append")
+            stored = self._store.append(
+                decided.append,
+                envelope(decided.actor, erased=decided.append.erased is not None),
+            )
+        self._reached("after commit")
+        return _answer(stored, repeated=False)
+
+    def _input_digest(self, command: Command, actor: Actor) -> bytes:
+        canonical = {
+            "command": command.NAME,
+            "actor": actor.model_dump(mode="json"),
+            "input": command.model_dump(mode="json"),
+        }
+        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return self._store.vault.input_digest(text.encode())
+
+
+def _answer(stored: StoredReceipt, *, repeated: bool) -> Answer:
+    events = tuple(EventReference(*event) for event in stored.events)
+    return Answer(Receipt(stored.command_id, stored.position, events, repeated), stored.refusal)

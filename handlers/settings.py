@@ -1,0 +1,55 @@
+"""Settings: the only reader of the environment. Every name begins with ``ACTA_``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from handlers.faults import InvalidInput
+
+__all__ = ["COMPOSE_DATABASE_PORT", "KAFKA_MAJOR", "POSTGRESQL_MAJOR", "Settings", "read_settings"]
+
+POSTGRESQL_MAJOR = 18
+KAFKA_MAJOR = 4
+COMPOSE_DATABASE_PORT = 15432
+
+
+class Settings(BaseSettings):
+    """What an installation can set, each as ``ACTA_`` and the name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="ACTA_", extra="ignore", frozen=True)
+
+    home: Path | None = None
+    """Folder of the embedded database and of the key-encryption keys; none: the system's place."""
+    keys: Path | None = None
+    """Folder of the key-encryption keys; none: the folder ``keys`` in home."""
+    database_url: SecretStr | None = None
+    """Address of the database in the application's role; none: the embedded one."""
+    administrator_url: SecretStr | None = None
+    """Address for ``acta migrate`` alone, as a role that may create roles."""
+    server_user: str = "nobody"
+    """System account as which the embedded server runs when Acta itself runs as root."""
+    connect_timeout_seconds: Annotated[int, Field(gt=0)] = 10
+    """How long to wait for the database to answer."""
+    tax_retention_years: Annotated[int, Field(ge=0)] = 6
+    """How long the law wants buyer data of tax documents kept (A11)."""
+    kafka_bootstrap_servers: str = "127.0.0.1:19092"
+    """Addresses of Kafka brokers, for the relay."""
+    schema_registry_url: str = "http://127.0.0.1:18081"
+    """Address of the schema registry, for the relay."""
+
+
+def read_settings() -> Settings:
+    """The settings that the environment gives.
+
+    Raises:
+        InvalidInput: one of them cannot be read; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = ", ".join(f"ACTA_{str(fault['loc'][0]).upper()}" for fault in error.errors())
+        raise InvalidInput(
+            f"a setting cannot be read: {names}", remedy="Correct it in the environment."
+        ) from None

@@ -1,0 +1,285 @@
+"""PostgreSQL without a server to look after: one that runs while somebody uses its folder.
+
+How processes agree, by three ``flock`` files in ``home/postgresql`` (the kernel lets go of a lock
+when its holder dies, however it dies):
+
+- ``users.lock`` is held shared by each handle. The supervisor, a process apart, waits for it
+  exclusively; it gets it when no handle is left, also when the last was killed, and stops the
+  server.
+- ``supervisor.lock`` is held by the supervisor as long as it lives: if it is free, nobody will
+  stop the server.
+- ``start.lock`` is held by whoever starts or closes, so that one of them decides at a time; the
+  supervisor has a share in it until the server is ready.
+
+Nobody waits in a circle: only the supervisor waits for ``users.lock`` while it holds another that
+others wait for, and those who wait for ``supervisor.lock`` have given up their share, or have ended
+the supervisor before. The races:
+
+- *A starter is killed while the server starts.* The supervisor's share keeps ``start.lock``
+  held until the server is ready; then the supervisor finds no users and stops it. The next
+  starter waits for the one, then for the other.
+- *One starts while the server stops.* It waits for ``users.lock``, which the supervisor lets go
+  after ``supervisor.lock``; so it never takes the leaving supervisor for a living one.
+- *Two close at once.* The first sees the second's lock and leaves; the second sees none.
+- *One starts while the last one closes.* It waits for ``start.lock`` until the server is gone.
+- *The supervisor was killed.* The next starter puts another in its place, which adopts the
+  running server; a closer that is the last stops the server itself.
+- *The server was killed.* The next starter sends the supervisor away and puts another in its
+  place, so that only supervisors start servers, and none is ever without one.
+- *The database is half made.* It is made aside and renamed when whole. ``initdb`` has a share in
+  ``start.lock`` too, so nobody starts over while one of a killed supervisor still writes.
+"""
+
+import atexit
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+import platformdirs
+from psycopg.conninfo import make_conninfo
+
+from handlers import faults
+from handlers.store.embedded_supervisor import (
+    ADMINISTRATOR,
+    APPLICATION,
+    DATABASE,
+    PORT,
+    SUPERVISOR,
+    Account,
+    Cluster,
+    Layout,
+    find_supervisor,
+    folder_faults,
+    open_lock,
+    read_password,
+)
+
+__all__ = ["Addresses", "EmbeddedServer", "default_home"]
+
+
+def default_home() -> Path:
+    """Return the folder of the embedded store when none is chosen (``ACTA_HOME``)."""
+    return Path("/var/lib/acta") if os.geteuid() == 0 else platformdirs.user_data_path("acta")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the database answers, as libpq connection strings. They hold passwords.
+
+    Attributes:
+        administrator: for migrations; may do anything in this server.
+        application: for everything else; may do what migrations grant.
+    """
+
+    administrator: str = field(repr=False)
+    application: str = field(repr=False)
+
+
+class EmbeddedServer:
+    """A share in the PostgreSQL server of a folder.
+
+    The server runs while any process has a share in it, and stops when the last is closed or
+    ends, however it ends. A process may have several, each counting for itself. A child made by
+    ``fork`` has its parent's share too: the server runs until both closed it or ended. Programs
+    started by ``exec`` have no part in it.
+
+    Attributes:
+        addresses: where the database answers.
+    """
+
+    addresses: Addresses
+
+    def __init__(self, cluster: Cluster, users_lock: int) -> None:
+        """Use :meth:`start`."""
+        self.addresses = _addresses(cluster)
+        self._cluster = cluster
+        self._users_lock: int | None = users_lock
+        self._closing = Lock()
+        atexit.register(self.close)
+
+    @classmethod
+    def start(cls, home: Path, *, server_user: str = "nobody") -> Self:
+        """Take a share in the server of a folder; return when it is ready.
+
+        Args:
+            home: the folder; made if it is missing. Folders that exist are never changed.
+            server_user: the existing account that the server runs as when this process is
+                root's, for PostgreSQL refuses to run as root. Otherwise it has no meaning.
+
+        Raises:
+            FolderUnusable: the folder cannot be written, or not be reached by the server.
+            DatabaseVersion: the folder is of another major version of PostgreSQL.
+            DatabaseUnavailable: there is no PostgreSQL to run, or it does not start.
+        """
+        with folder_faults(home):
+            layout = Layout(home.resolve())
+            cluster = Cluster(layout, Account.for_server(server_user))
+            cluster.prepare_folders()
+            with _locked(layout.start_lock) as start_lock:
+                users_lock = open_lock(layout.users_lock)
+                try:
+                    fcntl.flock(users_lock, fcntl.LOCK_SH)
+                    if not _is_served(cluster):
+                        _start_supervisor(cluster, start_lock)
+                    return cls(cluster, users_lock)
+                except BaseException:
+                    os.close(users_lock)
+                    raise
+
+    def close(self) -> None:
+        """Give up this share. The last one returns when the server is stopped."""
+        with self._closing:
+            if self._users_lock is None:
+                return
+            users_lock, self._users_lock = self._users_lock, None
+            atexit.unregister(self.close)
+            layout = self._cluster.layout
+            try:
+                start_lock = open_lock(layout.start_lock)
+            except FileNotFoundError:  # somebody removed the folder
+                os.close(users_lock)
+                return
+            try:
+                fcntl.flock(start_lock, fcntl.LOCK_EX)
+                # Closed and asked anew, not converted: a lock belongs to all who inherited it,
+                # and a forked child may still use its share.
+                os.close(users_lock)
+                if self._is_unused():
+                    # The supervisor, if there is one, stops the server now, and then ends.
+                    with _locked(layout.supervisor_lock):
+                        self._cluster.stop()
+            finally:
+                os.close(start_lock)
+
+    def _is_unused(self) -> bool:
+        with _opened(self._cluster.layout.users_lock) as users_lock:
+            # Held exclusively, it is the supervisor's, who is stopping the server already.
+            return _try(users_lock, fcntl.LOCK_EX) or not _try(users_lock, fcntl.LOCK_SH)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _addresses(cluster: Cluster) -> Addresses:
+    def address(role: str) -> str:
+        return make_conninfo(
+            host=str(cluster.layout.sockets),
+            port=PORT,
+            dbname=DATABASE,
+            user=role,
+            password=read_password(cluster.layout, role),
+            # Whoever else listens there is not to be told the password.
+            require_auth="scram-sha-256",
+            requirepeer=cluster.account.name,
+        )
+
+    return Addresses(administrator=address(ADMINISTRATOR), application=address(APPLICATION))
+
+
+def _is_served(cluster: Cluster) -> bool:
+    """Tell whether the server runs and will be stopped; ``start.lock`` and a share are held."""
+    with _opened(cluster.layout.supervisor_lock) as supervisor_lock:
+        if _try(supervisor_lock, fcntl.LOCK_EX):
+            return False
+        if cluster.ready:
+            return True
+        _dismiss_supervisor(cluster, supervisor_lock)
+        return False
+
+
+def _dismiss_supervisor(cluster: Cluster, supervisor_lock: int) -> None:
+    """End a supervisor whose server is gone. It waits for our share, and so does nothing else."""
+    number = os.pread(supervisor_lock, 20, 0).decode()
+    supervisor = find_supervisor(cluster.layout, int(number)) if number.isdecimal() else None
+    if supervisor is None:
+        raise faults.DatabaseUnavailable(
+            f"The PostgreSQL in {cluster.layout.data} is run from elsewhere, "
+            f"perhaps by another container.",
+            remedy="stop Acta there, or set ACTA_DATABASE_URL",
+        )
+    supervisor.kill()
+    fcntl.flock(supervisor_lock, fcntl.LOCK_EX)
+
+
+def _start_supervisor(cluster: Cluster, start_lock: int) -> None:
+    """Start a supervisor and wait until it says that the server is ready."""
+    listening, telling = os.pipe()
+    with os.fdopen(listening) as outcome:
+        try:
+            subprocess.run(  # noqa: S603  a program of ours, and no shell
+                [
+                    *(sys.executable, "-P", "-m", SUPERVISOR),
+                    *(cluster.layout.home, cluster.account.name, str(start_lock), str(telling)),
+                ],
+                cwd="/",
+                env=_supervisor_environment(),
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(start_lock, telling),
+            )
+        finally:
+            os.close(telling)
+        told = json.loads(outcome.read() or "null")
+    _raise_told(cluster, told)
+
+
+def _supervisor_environment() -> dict[str, str]:
+    # Found again from the root folder, however this package was found: installed or beside us.
+    here = str(Path(__file__).resolve().parents[2])
+    paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _raise_told(cluster: Cluster, told: dict[str, str] | None) -> None:
+    if told is None:
+        raise faults.DatabaseUnavailable(
+            f"The supervisor of the PostgreSQL in {cluster.layout.data} ended early.",
+            remedy=f"try again; the server's log is {cluster.layout.log}",
+        )
+    if "fault" in told:
+        fault: type[faults.Fault] = getattr(faults, told["fault"])
+        raise fault(told["message"], remedy=told["remedy"])
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[int]:
+    descriptor = open_lock(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[int]:
+    with _opened(path) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+
+
+def _try(descriptor: int, lock: int) -> bool:
+    try:
+        fcntl.flock(descriptor, lock | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,269 @@
+"""The event store: streams, receipts and claims, read and written through one recorder."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID, uuid4
+
+import psycopg
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+
+from domain.actor import Actor
+from domain.event import Recorded
+from domain.refusal import Refused
+from handlers.store.append import Append
+from handlers.store.database import Database, unavailable
+from handlers.store.mapper import needed_keys, seal_event, to_payload, to_recorded
+from handlers.store.reader import Row, head, read_rows, settled_position
+from handlers.store.recorder import ApplicationLog, Envelope
+from handlers.store.vault import Vault
+
+__all__ = ["CommandEnvelope", "Conflict", "EventStore", "StoredReceipt"]
+
+
+class Conflict(Exception):  # noqa: N818  an outcome that the caller answers by deciding again
+    """Another writer was first; nothing was written. Load, and decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEnvelope:
+    """The command that an append answers.
+
+    Attributes:
+        input_digest: keyed digest of its canonical form; None where the person is erased by it.
+        persons: whom the command is about, so that erasure finds the digest.
+    """
+
+    command_id: UUID
+    actor: Actor
+    asked_at: datetime
+    input_digest: bytes | None
+    persons: frozenset[UUID]
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """The answer to a command, as it is stored.
+
+    Attributes:
+        position: the last position of its events, or the one it was decided at.
+        events: position, event id and topic of each of its events.
+        refusal: the refusal, if that was the answer.
+        input_digest: keyed digest of what was asked; None after erasure.
+    """
+
+    command_id: UUID
+    position: int
+    events: tuple[tuple[int, UUID, str], ...]
+    refusal: Refused | None
+    input_digest: bytes | None
+
+
+class EventStore:
+    """Loads streams and appends to them.
+
+    Args:
+        database: in the application's role.
+        vault: seals personal values on the way in.
+    """
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self.database = database
+        self.vault = vault
+        self._log = ApplicationLog(database)
+
+    # ------------------------------------------------------------ writing
+
+    def append(self, append: Append, envelope: CommandEnvelope) -> StoredReceipt:
+        """Writes events, what goes alongside and the receipt, all or nothing.
+
+        Raises:
+            Conflict: another writer was first; nothing was written.
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        plain = [event for _, _, event in append.events]
+        keys, new_keys = self.vault.keys_for(needed_keys(plain))
+        event_ids = [uuid4() for _ in plain]
+        stored = [
+            StoredEvent(
+                stream, version, event.TOPIC, to_payload(seal_event(event, event_id, keys, self.vault))
+            )
+            for (stream, version, event), event_id in zip(append.events, event_ids, strict=True)
+        ]  # fmt: skip
+        alongside = append.alongside(envelope.asked_at, new_keys)
+        decided_at = None if stored else self.head()
+        receipt = self._receipt_json(envelope, decided_at=decided_at)
+        positions = self._write(stored, envelope, event_ids, append.reads, alongside, receipt)
+        events = tuple(
+            (position, event_id, event.topic)
+            for position, event_id, event in zip(positions, event_ids, stored, strict=True)
+        )
+        return StoredReceipt(
+            envelope.command_id,
+            positions[-1] if positions else decided_at or 0,
+            events,
+            None,
+            envelope.input_digest,
+        )
+
+    def refuse(
+        self, refusal: Refused, envelope: CommandEnvelope, *, decided_at: int
+    ) -> StoredReceipt:
+        """Keeps a refusal as the answer to a command.
+
+        Raises:
+            Conflict: the command has been answered by somebody else.
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        receipt = self._receipt_json(envelope, decided_at=decided_at, refusal=refusal)
+        self._write([], envelope, [], {}, None, receipt)
+        return StoredReceipt(envelope.command_id, decided_at, (), refusal, envelope.input_digest)
+
+    def _write(
+        self,
+        stored: Sequence[StoredEvent],
+        command: CommandEnvelope,
+        event_ids: Sequence[UUID],
+        reads: dict[UUID, int],
+        alongside: dict[str, Any] | None,
+        receipt: dict[str, Any],
+    ) -> Sequence[int]:
+        envelope = Envelope(
+            event_ids=event_ids,
+            actor_kind=command.actor.kind.value,
+            actor_id=command.actor.id,
+            command_id=command.command_id,
+            correlation_id=command.correlation_id or command.command_id,
+            causation_id=command.causation_id or command.command_id,
+            reads=reads,
+            alongside=alongside,
+            receipt=receipt,
+        )
+        try:
+            return self._log.append(stored, envelope)
+        except IntegrityError as error:
+            self.vault.forget()
+            raise Conflict(str(error)) from error
+        except OperationalError as error:
+            raise unavailable(str(error)) from error
+
+    def _receipt_json(
+        self,
+        envelope: CommandEnvelope,
+        *,
+        decided_at: int | None = None,
+        refusal: Refused | None = None,
+    ) -> dict[str, Any]:
+        digest = envelope.input_digest
+        return {
+            "input_digest": digest.hex() if digest else None,
+            "persons": sorted(str(person) for person in envelope.persons),
+            "decided_at": decided_at,
+            "refusal": refusal
+            and {"rule": refusal.rule, "message": refusal.message, "remedy": refusal.remedy},
+        }
+
+    # ------------------------------------------------------------ reading
+
+    def streams(self, streams: Iterable[UUID]) -> dict[UUID, list[Recorded]]:
+        """The events of each stream, in order of version; an empty list where there are none."""
+        wanted = list(streams)
+        found: dict[UUID, list[Recorded]] = {stream: [] for stream in wanted}
+        rows = self._rows(
+            "SELECT position, stream, version, topic, payload, event_id, recorded_at, actor_kind,"
+            " actor_id, command_id, correlation_id, causation_id"
+            " FROM ledger.events WHERE stream = ANY(%s) ORDER BY stream, version",
+            (wanted,),
+        )
+        for row in rows:
+            recorded = to_recorded(Row._make(row))
+            if recorded is not None:
+                found[recorded.stream].append(recorded)
+        return found
+
+    def version(self, stream: UUID) -> int:
+        """The version of a stream; 0 where there is none."""
+        rows = self._rows(
+            "SELECT COALESCE(max(version), 0) FROM ledger.events WHERE stream = %s", (stream,)
+        )
+        return int(rows[0][0])
+
+    def receipts(self, command_ids: Sequence[UUID]) -> dict[UUID, StoredReceipt]:
+        """The answers to those of the commands that have been answered."""
+        rows = self._rows(
+            "SELECT command_id, decided_at, refusal, input_digest FROM ledger.receipts"
+            " WHERE command_id = ANY(%s)",
+            (list(command_ids),),
+        )
+        if not rows:
+            return {}
+        events: dict[UUID, list[tuple[int, UUID, str]]] = {row[0]: [] for row in rows}
+        for command_id, position, event_id, topic in self._rows(
+            "SELECT r.command_id, e.position, e.event_id, e.topic FROM ledger.receipts r"
+            " JOIN ledger.events e ON e.position BETWEEN r.first_position AND r.last_position"
+            " WHERE r.command_id = ANY(%s) ORDER BY e.position",
+            (list(events),),
+        ):
+            events[command_id].append((position, event_id, topic))
+        return {
+            command_id: StoredReceipt(
+                command_id,
+                position,
+                tuple(events[command_id]),
+                Refused(refusal["rule"], refusal["message"], remedy=refusal["remedy"])
+                if refusal
+                else None,
+                bytes(digest) if digest else None,
+            )
+            for command_id, position, refusal, digest in rows
+        }
+
+    def holder(self, kind: str, digest: bytes, *, at: datetime) -> UUID | None:
+        """The stream that holds a claim at an instant."""
+        rows = self._rows(
+            "SELECT holder FROM ledger.claims WHERE kind = %s AND digest = %s"
+            " AND (ends_at IS NULL OR ends_at > %s)",
+            (kind, digest, at),
+        )
+        return rows[0][0] if rows else None
+
+    def accounts_of(self, person: UUID) -> list[UUID]:
+        """Every account that a person has had, the latest last."""
+        rows = self._rows(
+            "SELECT account FROM ledger.person_accounts WHERE person = %s ORDER BY opened",
+            (person,),
+        )
+        return [account for (account,) in rows]
+
+    def head(self) -> int:
+        """The position of the last event."""
+        with reachable(), self.database.connection() as connection:
+            return head(connection)
+
+    def batch(self, *, after: int, limit: int, up_to: int | None = None) -> Sequence[Row]:
+        """The events that follow a position, none skipped (decision 4)."""
+        with reachable(), self.database.connection() as connection:
+            settled = settled_position(connection)
+            up_to = settled if up_to is None else min(up_to, settled)
+            return read_rows(connection, after=after, up_to=up_to, limit=limit)
+
+    def _rows(self, query: LiteralString, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with reachable(), self.database.connection() as connection:
+            return connection.cursor(binary=True).execute(query, parameters).fetchall()
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turns a lost database into a fault.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise unavailable(error.diag.message_primary or "the connection was lost") from error

@@ -1,0 +1,69 @@
+"""Reads the log in commit order and skips nothing, whoever is writing (decision 4)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg import Connection, sql
+
+__all__ = ["Row", "head", "read_rows", "settled_position"]
+
+
+class Row(NamedTuple):
+    """An event as it is stored."""
+
+    position: int
+    stream: UUID
+    version: int
+    topic: str
+    payload: bytes
+    event_id: UUID
+    recorded_at: datetime
+    actor_kind: str
+    actor_id: UUID | None
+    command_id: UUID | None
+    correlation_id: UUID | None
+    causation_id: UUID | None
+
+
+COLUMNS = sql.SQL(", ").join(sql.Identifier(name) for name in Row._fields)
+
+
+def settled_position(connection: Connection) -> int:
+    """A position up to which every event is there for whoever reads from now on.
+
+    It notes the last position given out, and waits for the writers that are seen to hold
+    positions: as each commits or fails, its lock goes. Writers that come later are not waited
+    for, since they draw later positions. A writer left idle is ended by the server.
+
+    The connection must be in autocommit: a snapshot taken earlier would miss what was waited for.
+    """
+    row = connection.execute(
+        "SELECT last_value, is_called FROM ledger.positions", binary=True
+    ).fetchone()
+    last, called = row if row else (0, False)
+    if not called:
+        return 0
+    for (pid,) in connection.execute("SELECT pid FROM ledger.writers").fetchall():
+        # Queues behind that one writer's lock alone, and so delays nobody else.
+        connection.execute("SELECT pg_advisory_xact_lock_shared(1633907809, %s)", (pid,))
+    return int(last)
+
+
+def head(connection: Connection) -> int:
+    """The position of the last event that can be seen; 0 for an empty log."""
+    row = connection.execute("SELECT max(position) FROM ledger.events").fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+_BETWEEN = sql.SQL(
+    "SELECT {} FROM ledger.events WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
+).format(COLUMNS)
+
+
+def read_rows(connection: Connection, *, after: int, up_to: int, limit: int) -> Sequence[Row]:
+    """Events behind one position up to another, which must be settled; at most ``limit``."""
+    cursor = connection.cursor(binary=True)
+    cursor.execute(_BETWEEN, (after, up_to, limit))
+    return [Row._make(row) for row in cursor.fetchall()]

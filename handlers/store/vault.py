@@ -1,0 +1,362 @@
+"""The vault: a key per person and purpose, and digests by which persons are found (D7, D10).
+
+Keys stand in the database wrapped by a key-encryption key, which stands outside it. Erasing a
+person deletes the keys; rotating makes old copies of the database useless for whoever is gone.
+"""
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID, uuid4
+
+from domain.personal import Purpose, Sealed
+from handlers.faults import KeyMissing
+from handlers.store.database import Database
+from handlers.store.key_folder import KEY_BYTES, KeyFolder
+from handlers.store.sealing import (
+    NONCE_BYTES,
+    AesGcmSiv,
+    Cipher,
+    Header,
+    NotOpened,
+    open_sealed,
+    read_header,
+    seal,
+)
+
+__all__ = ["DataKey", "NewKey", "Rotation", "Vault"]
+
+KEY_LIFETIME_SECONDS = 60
+"""No process keeps an unwrapped key longer, so that an erasure reaches everywhere within it."""
+
+INDEX_SECRET = "index"  # noqa: S105  a name, not a secret
+INPUT_SECRET = "input"  # noqa: S105  a name, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """An unwrapped key of a person for a purpose."""
+
+    id: UUID
+    generation: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that is written, wrapped, together with the first event that needs it."""
+
+    id: UUID
+    person: UUID
+    purpose: Purpose
+    generation: int
+    key_encryption_key: UUID
+    wrapped: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation of the key-encryption key did."""
+
+    successor: UUID
+    keys_wrapped: int
+    keys_destroyed: int
+    key_files_destroyed: int
+
+
+class ExpiringKeys:
+    """Unwrapped keys, all forgotten a minute after the first of them came in."""
+
+    def __init__(self, lifetime_seconds: float = KEY_LIFETIME_SECONDS) -> None:
+        self._lifetime_seconds = lifetime_seconds
+        self._keys: dict[object, DataKey | bytes] = {}
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def get(self, name: object) -> DataKey | bytes | None:
+        """The key by this name, if it is still known."""
+        return self._keys.get(name)
+
+    def put(self, name: object, key: DataKey | bytes) -> None:
+        """Remembers a key for a minute at most."""
+        with self._lock:
+            self._keys[name] = key
+            if self._timer is None:
+                self._timer = threading.Timer(self._lifetime_seconds, self.forget)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def forget(self) -> None:
+        """Forgets everything now."""
+        with self._lock:
+            self._keys.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+
+class Vault:
+    """Seals, opens and digests personal values.
+
+    Args:
+        database: holds the wrapped keys.
+        folder: holds the key-encryption keys.
+        cipher: the encryption; tests swap it to see that it is what protects.
+
+    Raises:
+        KeyMissing: the key-encryption key of this database is not in the folder.
+        FolderUnusable: a first key cannot be written.
+    """
+
+    def __init__(self, database: Database, folder: KeyFolder, cipher: Cipher | None = None) -> None:
+        self._database = database
+        self._folder = folder
+        self._cipher = cipher or AesGcmSiv()
+        self._known = ExpiringKeys()
+        if self._current() is None:
+            self._found()
+        self._secret(INDEX_SECRET)
+
+    # ------------------------------------------------------------ digests
+
+    def digest(self, kind: str, key_text: str) -> bytes:
+        """Keyed digest of a normalised e-mail, RUT or phone: nobody without the key can guess it."""
+        return self._hmac(INDEX_SECRET, f"{kind}:{key_text}".encode())
+
+    def input_digest(self, canonical: bytes) -> bytes:
+        """Keyed digest of a command's canonical form (decision 6)."""
+        return self._hmac(INPUT_SECRET, canonical)
+
+    def _hmac(self, secret_name: str, data: bytes) -> bytes:
+        return hmac.new(self._secret(secret_name), data, hashlib.sha256).digest()
+
+    # ------------------------------------------------------------ keys of persons
+
+    def keys_for(
+        self, wanted: Iterable[tuple[UUID, Purpose]]
+    ) -> tuple[dict[tuple[UUID, Purpose], DataKey], list[NewKey]]:
+        """The newest key for each person and purpose, and those of them that are yet to be written."""
+        keys: dict[tuple[UUID, Purpose], DataKey] = {}
+        new: list[NewKey] = []
+        for person, purpose in set(wanted):
+            key = self._stored_key(person, purpose)
+            if key is None:
+                key, wrapped = self._make_key(person, purpose)
+                new.append(wrapped)
+            keys[person, purpose] = key
+        return keys, new
+
+    def seal(self, text: str, key: DataKey, event_id: UUID, field: str) -> Sealed:
+        """Seals a personal value for one field of one event."""
+        header = Header(key.id, key.generation, event_id, field, secrets.token_bytes(NONCE_BYTES))
+        return seal(text, header, key.key, self._cipher)
+
+    def open(self, sealed: Sealed, *, event_id: UUID, field: str) -> str | None:
+        """Opens a sealed value; None when the person has been erased.
+
+        Raises:
+            NotOpened: the value was sealed for another event or field, or altered.
+        """
+        key = self._key_by_id(read_header(sealed).key_id)
+        if key is None:
+            return None
+        return open_sealed(sealed, key.key, self._cipher, event_id=event_id, field=field)
+
+    def person(self, kind: str, digest: bytes) -> UUID | None:
+        """Whom an e-mail or RUT belongs to, by its digest."""
+        with self._database.connection() as connection:
+            row = connection.execute(
+                "SELECT person FROM vault.people WHERE kind = %s AND digest = %s", (kind, digest)
+            ).fetchone()
+        return row[0] if row else None
+
+    def digests_of(self, person: UUID, kind: str) -> set[bytes]:
+        """The digests by which a person is found, of one kind."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT digest FROM vault.people WHERE kind = %s AND person = %s", (kind, person)
+            ).fetchall()
+        return {bytes(digest) for (digest,) in rows}
+
+    def forget(self) -> None:
+        """Forgets every unwrapped key now."""
+        self._known.forget()
+
+    # ------------------------------------------------------------ rotation
+
+    def rotate(self, today: date, progress: Callable[[int], None] = lambda _: None) -> Rotation:
+        """Wraps the living keys anew and destroys the old key-encryption key.
+
+        Killed at any point it is simply run again: the old key goes only once nothing needs it.
+
+        Args:
+            today: keys whose legal term ended before this day are destroyed first.
+            progress: told how many keys have been wrapped so far.
+        """
+        destroyed = self._destroy_due(today)
+        while True:
+            retired = self._current()
+            assert retired is not None  # noqa: S101  founded when the vault was opened
+            successor = uuid4()
+            old, new = self._folder.read(retired), self._folder.create(successor)
+            wrapped = self._wrap_all(retired, old, successor, new, progress)
+            if wrapped is not None:
+                break
+            self._folder.destroy(successor)
+        self.forget()
+        files = self._folder.ids() - {successor}
+        for key_id in files & self._retired():
+            self._folder.destroy(key_id)
+        return Rotation(successor, wrapped, destroyed, len(files & self._retired()))
+
+    def _wrap_all(
+        self, retired: UUID, old: bytes, successor: UUID, new: bytes,
+        progress: Callable[[int], None],
+    ) -> int | None:  # fmt: skip
+        keys: dict[UUID, bytes] = {}
+        with self._database.connection() as connection:
+            for key_id, person, purpose, generation, wrapped in connection.execute(
+                "SELECT id, person, purpose, generation, wrapped FROM vault.keys"
+            ):
+                place = _place(key_id, person, purpose, generation)
+                keys[key_id] = self._wrap(self._unwrap(wrapped, old, place), new, place)
+                progress(len(keys))
+            named = {
+                name: self._wrap(self._unwrap(wrapped, old, name.encode()), new, name.encode())
+                for name, wrapped in connection.execute("SELECT name, wrapped FROM vault.secrets")
+            }
+            row = connection.execute(
+                "SELECT vault.rotate(%s, %s, %b::uuid[], %b::bytea[], %b::text[], %b::bytea[])",
+                (
+                    retired,
+                    successor,
+                    list(keys),
+                    list(keys.values()),
+                    list(named),
+                    list(named.values()),
+                ),
+            ).fetchone()
+        return len(keys) if row and row[0] else None
+
+    def _destroy_due(self, today: date) -> int:
+        with self._database.connection() as connection:
+            row = connection.execute("SELECT vault.destroy_due_keys(%s)", (today,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _retired(self) -> set[UUID]:
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT id FROM vault.key_encryption_keys WHERE retired_at IS NOT NULL"
+            ).fetchall()
+        return {key_id for (key_id,) in rows}
+
+    # ------------------------------------------------------------ wrapping
+
+    def _current(self) -> UUID | None:
+        with self._database.connection() as connection:
+            row = connection.execute(
+                "SELECT id FROM vault.key_encryption_keys WHERE retired_at IS NULL"
+            ).fetchone()
+        return row[0] if row else None
+
+    def _found(self) -> None:
+        """Makes the first key-encryption key; whoever is second uses the first one's."""
+        key_id = uuid4()
+        key = self._folder.create(key_id)
+        names = [INDEX_SECRET, INPUT_SECRET]
+        wrapped = [self._wrap(secrets.token_bytes(KEY_BYTES), key, name.encode()) for name in names]
+        with self._database.connection() as connection:
+            connection.execute(
+                "SELECT vault.keep_secrets(%s, %b::text[], %b::bytea[])", (key_id, names, wrapped)
+            )
+        if self._current() != key_id:
+            self._folder.destroy(key_id)
+
+    def _secret(self, name: str) -> bytes:
+        known = self._known.get(name)
+        if isinstance(known, bytes):
+            return known
+        with self._database.connection() as connection:
+            row = connection.execute(
+                "SELECT key_encryption_key, wrapped FROM vault.secrets WHERE name = %s", (name,)
+            ).fetchone()
+        if row is None:
+            raise KeyMissing(
+                "the vault of this database is not founded whole",
+                remedy="Bring back a copy of the database and its folder of keys.",
+            )
+        secret = self._unwrap(row[1], self._encryption_key(row[0]), name.encode())
+        self._known.put(name, secret)
+        return secret
+
+    def _stored_key(self, person: UUID, purpose: Purpose) -> DataKey | None:
+        known = self._known.get((person, purpose))
+        if isinstance(known, DataKey):
+            return known
+        return self._load_key(
+            "SELECT id, person, purpose, generation, key_encryption_key, wrapped FROM vault.keys"
+            " WHERE person = %s AND purpose = %s ORDER BY generation DESC LIMIT 1",
+            (person, purpose.value),
+        )
+
+    def _key_by_id(self, key_id: UUID) -> DataKey | None:
+        known = self._known.get(key_id)
+        if isinstance(known, DataKey):
+            return known
+        return self._load_key(
+            "SELECT id, person, purpose, generation, key_encryption_key, wrapped FROM vault.keys"
+            " WHERE id = %s",
+            (key_id,),
+        )
+
+    def _load_key(self, query: str, parameters: tuple[object, ...]) -> DataKey | None:
+        with self._database.connection() as connection:
+            row = connection.execute(query.encode(), parameters).fetchone()
+        if row is None:
+            return None
+        key_id, person, purpose, generation, encryption_key_id, wrapped = row
+        place = _place(key_id, person, purpose, generation)
+        unwrapped = self._unwrap(wrapped, self._encryption_key(encryption_key_id), place)
+        key = DataKey(key_id, generation, unwrapped)
+        self._known.put(key_id, key)
+        self._known.put((person, Purpose(purpose)), key)
+        return key
+
+    def _make_key(self, person: UUID, purpose: Purpose) -> tuple[DataKey, NewKey]:
+        current = self._current()
+        assert current is not None  # noqa: S101  founded when the vault was opened
+        key = DataKey(uuid4(), 1, secrets.token_bytes(KEY_BYTES))
+        place = _place(key.id, person, purpose.value, key.generation)
+        wrapped = self._wrap(key.key, self._encryption_key(current), place)
+        return key, NewKey(key.id, person, purpose, key.generation, current, wrapped)
+
+    def _encryption_key(self, key_id: UUID) -> bytes:
+        known = self._known.get(("encryption", key_id))
+        if isinstance(known, bytes):
+            return known
+        key = self._folder.read(key_id)
+        self._known.put(("encryption", key_id), key)
+        return key
+
+    def _wrap(self, key: bytes, encryption_key: bytes, place: bytes) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AesGcmSiv().encrypt(encryption_key, nonce, key, place)
+
+    def _unwrap(self, wrapped: bytes, encryption_key: bytes, place: bytes) -> bytes:
+        try:
+            return AesGcmSiv().decrypt(
+                encryption_key, wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], place
+            )
+        except NotOpened:
+            raise KeyMissing(
+                "the key-encryption key does not fit this database",
+                remedy="Bring back the folder of keys of this database, or name it with ACTA_KEYS.",
+            ) from None
+
+
+def _place(key_id: UUID, person: UUID, purpose: str, generation: int) -> bytes:
+    return f"{key_id}|{person}|{purpose}|{generation}".encode()

@@ -15,7 +15,7 @@ from domain.actor import Actor
 from domain.calendar import TimeZone
 from domain.command import AccountCommand, Command
 from domain.decider import Decider
-from domain.event import Event
+from domain.event import EventOfAccount
 from domain.identity import Email, Language, MobilePhone, PersonName, Rut
 from domain.personal import Personal, PersonalText, Purpose
 from domain.refusal import Refused
@@ -55,11 +55,8 @@ class ClosureReason(StrEnum):
 # ---------------------------------------------------------------- events
 
 
-class AccountFact(Event, aggregate="account"):
+class AccountFact(EventOfAccount, aggregate="account"):
     """What all facts about an account carry."""
-
-    account: UUID
-    """The account, by a random id that it keeps for good (A6)."""
 
 
 class UserRegistered(AccountFact):

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from domain.actor import Actor
 
-__all__ = ["Event", "Recorded", "event_class", "event_classes"]
+__all__ = ["Event", "EventOfAccount", "Recorded", "event_class", "event_classes"]
 
 _classes_by_topic: dict[str, type["Event"]] = {}
 """Every topic ever written, older versions included, and the class that reads it."""
@@ -40,10 +40,13 @@ class Event(BaseModel):
     person: UUID
     """The person whom the fact is about, by a random id."""
 
-    def __init_subclass__(cls, *, aggregate: str | None = None, version: int = 1) -> None:
+    def __init_subclass__(
+        cls, *, aggregate: str | None = None, version: int = 1, abstract: bool = False
+    ) -> None:
         super().__init_subclass__()
         if aggregate is not None:
             cls.AGGREGATE = aggregate
+        if aggregate is not None or abstract:
             return
         cls.VERSION = version
         cls.TOPIC = f"{cls.AGGREGATE}.{cls.__name__}.v{version}"
@@ -54,6 +57,13 @@ class Event(BaseModel):
     def persons(self) -> tuple[UUID, ...]:
         """Everybody whom the fact is about."""
         return (self.person,)
+
+
+class EventOfAccount(Event, abstract=True):
+    """A fact that belongs to the history of an account, whichever aggregate it is of."""
+
+    account: UUID
+    """The account, by a random id that it keeps for good (A6)."""
 
 
 def event_class(topic: str) -> type[Event]:

@@ -5,7 +5,6 @@ Its own stream beside the account's, so that reading an account stays fast howev
 
 from collections.abc import Sequence
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import StringConstraints
 
@@ -13,18 +12,15 @@ from domain.access import ContentFacts, content_obstacles
 from domain.account import Account, known_account, refuse_unless_owner
 from domain.actor import Actor
 from domain.command import AccountCommand
-from domain.event import Event
+from domain.event import EventOfAccount
 from domain.refusal import Refused
 
 ContentCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9/._-]{0,119}$")]
 """Code of a piece of content, such as ``algebra/unit-3``."""
 
 
-class StudyFact(Event, aggregate="study_history"):
+class StudyFact(EventOfAccount, aggregate="study_history"):
     """What all facts about studying carry."""
-
-    account: UUID
-    """The account that gave access."""
 
 
 class ContentStudied(StudyFact):

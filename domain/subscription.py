@@ -24,7 +24,7 @@ from domain.actor import Actor, ActorKind
 from domain.calendar import Period, TimeZone, local_day, period
 from domain.command import AccountCommand
 from domain.decider import Decider
-from domain.event import Event
+from domain.event import EventOfAccount
 from domain.identity import Rut
 from domain.money import AmountMinor, Currency, format_money
 from domain.personal import Personal, PersonalText, Purpose
@@ -68,13 +68,11 @@ class DeclineReason(StrEnum):
 # ---------------------------------------------------------------- events
 
 
-class SubscriptionFact(Event, aggregate="subscription"):
+class SubscriptionFact(EventOfAccount, aggregate="subscription"):
     """What all facts about a subscription carry."""
 
     subscription: UUID
     """The subscription, which an account keeps through lapses and reactivations (A6)."""
-    account: UUID
-    """The account that it gives access to."""
 
 
 class SubscriptionStarted(SubscriptionFact):

@@ -68,9 +68,21 @@ def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Appe
     for event in events:
         if isinstance(event, UserRegistered):
             append.opened.append(Opened(person, event.account))
-            _claim(append, "email", situation.email_digest(command.email), event.account, person)
+            _claim(
+                append,
+                "email",
+                situation.directory.email_digest(command.email),
+                event.account,
+                person,
+            )
             if command.rut is not None:
-                _claim(append, "rut", situation.rut_digest(command.rut), event.account, person)
+                _claim(
+                    append,
+                    "rut",
+                    situation.directory.rut_digest(command.rut),
+                    event.account,
+                    person,
+                )
             phone = situation.store.vault.digest("phone", phone_key(command.phone))
             append.found.append(Found("phone", phone, person))
             append.claimed.append(Claim("person", person.bytes, event.account, person))
@@ -109,7 +121,13 @@ def _move_email(
     """Frees the old address and claims the new one in one step (A5)."""
     append.released.append(Release(holder=event.account, kind="email"))
     append.no_longer_found.append((event.person, "email"))
-    _claim(append, "email", situation.email_digest(command.email), event.account, event.person)
+    _claim(
+        append,
+        "email",
+        situation.directory.email_digest(command.email),
+        event.account,
+        event.person,
+    )
 
 
 def _claim(append: Append, kind: str, digest: bytes, account: UUID, person: UUID) -> None:

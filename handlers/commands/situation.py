@@ -10,9 +10,9 @@ from domain.account import Account, account_decider
 from domain.actor import Actor
 from domain.decider import Decider
 from domain.event import Recorded
-from domain.identity import email_key, rut_key
 from domain.personal import Sealed
 from domain.subscription import Subscription, subscription_decider
+from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore
 
 __all__ = ["Loaded", "Situation", "study_history_of", "subscription_of"]
@@ -49,6 +49,7 @@ class Situation:
         tax_retention_years: int,
     ) -> None:
         self.store = store
+        self.directory = Directory(store)
         self.at = at
         self.new_id = new_id
         self.tax_retention_years = tax_retention_years
@@ -64,7 +65,7 @@ class Situation:
 
     def account(self, who: str) -> Loaded[Account]:
         """The account that somebody means; its initial state where nobody is meant."""
-        loaded = self.load(self.account_id(who), account_decider)  # type: ignore[arg-type]
+        loaded = self.load(self.directory.account(who, at=self.at), account_decider)  # type: ignore[arg-type]
         if loaded.state.person is not None:
             self.persons.add(loaded.state.person)
         return loaded
@@ -74,31 +75,13 @@ class Situation:
         stream = subscription_of(account)
         return self.load(stream, subscription_decider)  # type: ignore[arg-type]
 
-    def account_id(self, who: str) -> UUID | None:
-        """The account meant by an e-mail (whoever holds it now), ``person:ID`` or ``account:ID``."""
-        kind, _, rest = who.partition(":")
-        if kind == "account":
-            return UUID(rest)
-        if kind == "person":
-            accounts = self.store.accounts_of(UUID(rest))
-            return accounts[-1] if accounts else None
-        return self.holder_of_email(who)
-
     def holder_of_email(self, email: str) -> UUID | None:
-        """The account that holds an e-mail now, however it is spelled (A3)."""
-        return self.store.holder("email", self.email_digest(email), at=self.at)
+        """The account that holds an e-mail now."""
+        return self.directory.holder_of_email(email, at=self.at)
 
     def holder_of_rut(self, rut: str) -> UUID | None:
-        """The account that holds a RUT now, however it is spelled (A3)."""
-        return self.store.holder("rut", self.rut_digest(rut), at=self.at)
-
-    def email_digest(self, email: str) -> bytes:
-        """Digest by which an e-mail is claimed and found."""
-        return self.store.vault.digest("email", email_key(email))
-
-    def rut_digest(self, rut: str) -> bytes:
-        """Digest by which a RUT is claimed and found."""
-        return self.store.vault.digest("rut", rut_key(rut))
+        """The account that holds a RUT now."""
+        return self.directory.holder_of_rut(rut, at=self.at)
 
     def person_for(self, email: str, rut: str | None) -> UUID:
         """The person with this RUT or e-mail, or a new id (decision 7).
@@ -107,13 +90,13 @@ class Situation:
         somebody else.
         """
         vault = self.store.vault
-        known_by_email = vault.person("email", self.email_digest(email))
+        known_by_email = vault.person("email", self.directory.email_digest(email))
         if known_by_email is not None:
             self.persons.add(known_by_email)
         if rut is None:
             person = known_by_email
         else:
-            digest = self.rut_digest(rut)
+            digest = self.directory.rut_digest(rut)
             person = vault.person("rut", digest)
             if person is None and known_by_email is not None:
                 others = vault.digests_of(known_by_email, "rut") - {digest}

@@ -208,14 +208,15 @@ def _dismiss_supervisor(cluster: Cluster, supervisor_lock: int) -> None:
     """End a supervisor whose server is gone. It waits for our share, and so does nothing else."""
     number = os.pread(supervisor_lock, 20, 0).decode()
     supervisor = find_supervisor(cluster.layout, int(number)) if number.isdecimal() else None
-    if supervisor is None:
+    if supervisor is not None:
+        supervisor.kill()
+        fcntl.flock(supervisor_lock, fcntl.LOCK_EX)
+    elif not _try(supervisor_lock, fcntl.LOCK_EX):  # else it was killed just now
         raise faults.DatabaseUnavailable(
             f"The PostgreSQL in {cluster.layout.data} is run from elsewhere, "
             f"perhaps by another container.",
             remedy="stop Acta there, or set ACTA_DATABASE_URL",
         )
-    supervisor.kill()
-    fcntl.flock(supervisor_lock, fcntl.LOCK_EX)
 
 
 def _start_supervisor(cluster: Cluster, start_lock: int) -> None:

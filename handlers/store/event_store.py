@@ -90,14 +90,19 @@ class EventStore:
         event_ids = [uuid4() for _ in plain]
         stored = [
             StoredEvent(
-                stream, version, event.TOPIC, to_payload(seal_event(event, event_id, keys, self.vault))
+                stream,
+                version,
+                event.TOPIC,
+                to_payload(seal_event(event, event_id, keys, self.vault)),
             )
             for (stream, version, event), event_id in zip(append.events, event_ids, strict=True)
-        ]  # fmt: skip
+        ]
         alongside = append.alongside(envelope.asked_at, new_keys)
         decided_at = None if stored else self.head()
         receipt = self._receipt_json(envelope, decided_at=decided_at)
-        positions = self._write(stored, envelope, event_ids, append.reads, alongside, receipt)
+        positions = self._write(
+            stored, self._recorded_with(envelope, event_ids, append.reads, alongside, receipt)
+        )
         events = tuple(
             (position, event_id, event.topic)
             for position, event_id, event in zip(positions, event_ids, stored, strict=True)
@@ -120,29 +125,10 @@ class EventStore:
             DatabaseUnavailable: the database cannot be reached.
         """
         receipt = self._receipt_json(envelope, decided_at=decided_at, refusal=refusal)
-        self._write([], envelope, [], {}, None, receipt)
+        self._write([], self._recorded_with(envelope, receipt=receipt))
         return StoredReceipt(envelope.command_id, decided_at, (), refusal, envelope.input_digest)
 
-    def _write(
-        self,
-        stored: Sequence[StoredEvent],
-        command: CommandEnvelope,
-        event_ids: Sequence[UUID],
-        reads: dict[UUID, int],
-        alongside: dict[str, Any] | None,
-        receipt: dict[str, Any],
-    ) -> Sequence[int]:
-        envelope = Envelope(
-            event_ids=event_ids,
-            actor_kind=command.actor.kind.value,
-            actor_id=command.actor.id,
-            command_id=command.command_id,
-            correlation_id=command.correlation_id or command.command_id,
-            causation_id=command.causation_id or command.command_id,
-            reads=reads,
-            alongside=alongside,
-            receipt=receipt,
-        )
+    def _write(self, stored: Sequence[StoredEvent], envelope: Envelope) -> Sequence[int]:
         try:
             return self._log.append(stored, envelope)
         except IntegrityError as error:
@@ -150,6 +136,26 @@ class EventStore:
             raise Conflict(str(error)) from error
         except OperationalError as error:
             raise unavailable(str(error)) from error
+
+    def _recorded_with(
+        self,
+        command: CommandEnvelope,
+        event_ids: Sequence[UUID] = (),
+        reads: dict[UUID, int] | None = None,
+        alongside: dict[str, Any] | None = None,
+        receipt: dict[str, Any] | None = None,
+    ) -> Envelope:
+        return Envelope(
+            event_ids=event_ids,
+            actor_kind=command.actor.kind.value,
+            actor_id=command.actor.id,
+            command_id=command.command_id,
+            correlation_id=command.correlation_id or command.command_id,
+            causation_id=command.causation_id or command.command_id,
+            reads=reads or {},
+            alongside=alongside,
+            receipt=receipt,
+        )
 
     def _receipt_json(
         self,

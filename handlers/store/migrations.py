@@ -9,7 +9,7 @@ from psycopg import sql
 
 from handlers.faults import DatabaseVersion
 
-__all__ = ["APPLICATION_ROLE", "ANALYST_ROLE", "OWNER_ROLE", "check_version", "migrate"]
+__all__ = ["ANALYST_ROLE", "APPLICATION_ROLE", "OWNER_ROLE", "check_version", "migrate"]
 
 OWNER_ROLE = "acta_owner"
 APPLICATION_ROLE = "acta_application"
@@ -108,7 +108,7 @@ def refuse_old_server(connection: psycopg.Connection) -> None:
 
 def _applied(connection: psycopg.Connection) -> dict[int, str]:
     rows = connection.execute("SELECT number, digest FROM public.acta_migrations").fetchall()
-    return {number: digest for number, digest in rows}
+    return dict(rows)
 
 
 def _refuse_unknown(applied: dict[int, str]) -> None:

@@ -42,7 +42,7 @@ def settled_position(connection: Connection) -> int:
     row = connection.execute(
         "SELECT last_value, is_called FROM ledger.positions", binary=True
     ).fetchone()
-    last, called = row if row else (0, False)
+    last, called = row or (0, False)
     if not called:
         return 0
     for (pid,) in connection.execute("SELECT pid FROM ledger.writers").fetchall():

@@ -152,7 +152,9 @@ class SnapshotLog(AggregateLog):
     """Snapshots of streams, for applications of the library that ask for them."""
 
     def append(
-        self, stored_events: Sequence[StoredEvent], envelope: Envelope | None = None
+        self,
+        stored_events: Sequence[StoredEvent],
+        envelope: Envelope | None = None,  # noqa: ARG002  snapshots have none
     ) -> Sequence[int]:
         """Keeps snapshots; they are no part of the log and have no positions."""
         columns = _columns(stored_events)

@@ -124,7 +124,7 @@ class Vault:
     # ------------------------------------------------------------ digests
 
     def digest(self, kind: str, key_text: str) -> bytes:
-        """Keyed digest of a normalised e-mail, RUT or phone: nobody without the key can guess it."""
+        """Keyed digest of a normalised e-mail, RUT or phone, which nobody can guess."""
         return self._hmac(INDEX_SECRET, f"{kind}:{key_text}".encode())
 
     def input_digest(self, canonical: bytes) -> bytes:
@@ -139,7 +139,7 @@ class Vault:
     def keys_for(
         self, wanted: Iterable[tuple[UUID, Purpose]]
     ) -> tuple[dict[tuple[UUID, Purpose], DataKey], list[NewKey]]:
-        """The newest key for each person and purpose, and those of them that are yet to be written."""
+        """The newest key for each person and purpose, and which of them are yet to be written."""
         keys: dict[tuple[UUID, Purpose], DataKey] = {}
         new: list[NewKey] = []
         for person, purpose in set(wanted):

@@ -1,0 +1,1 @@
+"""Long-running work behind the log."""

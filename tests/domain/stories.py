@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.account import (
@@ -231,10 +231,13 @@ FactT = TypeVar("FactT", bound=Event)
 
 def through_the_log(event: FactT) -> FactT:
     """The event as written and read again: personal values sealed on the way, then opened."""
-    clear = {name: getattr(event, name) for name in personal_fields(type(event))}
-    sealed = {name: text and Sealed(text.encode()) for name, text in clear.items()}
+    clear = _personal_values(event)
+    sealed = {name: Sealed(value.encode()) for name, value in clear.items()}
     read = type(event).model_validate_json(event.model_copy(update=sealed).model_dump_json())
-    opened = {name: getattr(read, name) for name in clear}
-    return read.model_copy(
-        update={name: value and value.token.decode() for name, value in opened.items()}
-    )
+    opened = {name: value.token.decode() for name, value in _personal_values(read).items()}
+    return read.model_copy(update=opened)
+
+
+def _personal_values(event: Event) -> dict[str, Any]:
+    values = {name: getattr(event, name) for name in personal_fields(type(event))}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,112 @@
+"""Builds everything from the settings and closes it; the one place that knows everybody."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlers.faults import InvalidInput
+from handlers.ledger import Ledger
+from handlers.queries import Queries
+from handlers.settings import Settings
+from handlers.store.database import Database, connect
+from handlers.store.embedded import EmbeddedServer, default_home
+from handlers.store.event_store import EventStore
+from handlers.store.key_folder import KeyFolder
+from handlers.store.migrations import migrate
+from handlers.store.sealing import Cipher
+from handlers.store.vault import Vault
+from handlers.workers.projector import Projector
+from projections.access import Access
+from projections.account_history import AccountHistory
+from projections.billing_history import BillingHistory
+from projections.projection import Projection
+from projections.study_history import StudyHistory
+
+__all__ = ["Acta", "migrate_database", "open_ledger"]
+
+PROJECTIONS: tuple[Projection, ...] = (
+    Access(),
+    BillingHistory(),
+    StudyHistory(),
+    AccountHistory(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acta:
+    """An open ledger with all that belongs to it."""
+
+    ledger: Ledger
+    queries: Queries
+    projector: Projector
+    store: EventStore
+    vault: Vault
+    database: Database
+
+
+@contextmanager
+def open_ledger(
+    settings: Settings,
+    *,
+    cipher: Cipher | None = None,
+    reached: Callable[[str], None] = lambda _: None,
+) -> Iterator[Acta]:
+    """Opens the ledger that the settings name; without a database address, the embedded one.
+
+    Args:
+        settings: see ``handlers.settings.Settings``.
+        cipher: the encryption of personal values; tests swap it.
+        reached: told each point at which a crash would matter; tests crash there.
+
+    Raises:
+        DatabaseUnavailable: no database, or not of this version.
+        FolderUnusable: a folder cannot be written.
+        KeyMissing: the key-encryption key is not there.
+    """
+    home = settings.home or default_home()
+    with ExitStack() as stack:
+        if settings.database_url is not None:
+            address = settings.database_url.get_secret_value()
+        else:
+            address = _embedded(stack, home, settings)
+        database = Database(address, connect_timeout_seconds=settings.connect_timeout_seconds)
+        stack.callback(database.close)
+        vault = Vault(database, KeyFolder(settings.keys or home / "keys"), cipher)
+        stack.callback(vault.forget)
+        store = EventStore(database, vault)
+        projector = Projector(database, PROJECTIONS, reached=reached)
+        # Beside a database of its own nobody else projects, so whoever asks does it first.
+        catch_up = projector.catch_up if settings.database_url is None else None
+        yield Acta(
+            ledger=Ledger(store, tax_retention_years=settings.tax_retention_years, reached=reached),
+            queries=Queries(store, catch_up=catch_up),
+            projector=projector,
+            store=store,
+            vault=vault,
+            database=database,
+        )
+
+
+def migrate_database(settings: Settings) -> list[str]:
+    """Brings the database to this program's version; returns the names of what was applied.
+
+    Raises:
+        InvalidInput: ACTA_ADMINISTRATOR_URL is not set.
+        DatabaseUnavailable: it does not answer, or is ahead of this program.
+    """
+    if settings.administrator_url is None:
+        raise InvalidInput(
+            "ACTA_ADMINISTRATOR_URL is not set: the address for migrations",
+            remedy="Set it to an address whose role may create roles.",
+        )
+    address = settings.administrator_url.get_secret_value()
+    with connect(address, timeout_seconds=settings.connect_timeout_seconds) as administrator:
+        return migrate(administrator)
+
+
+def _embedded(stack: ExitStack, home: Path, settings: Settings) -> str:
+    server = stack.enter_context(EmbeddedServer.start(home, server_user=settings.server_user))
+    with connect(server.addresses.administrator) as administrator:
+        migrate(administrator)
+    return server.addresses.application

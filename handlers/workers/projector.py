@@ -1,0 +1,177 @@
+"""The projector: brings read models up to the log, in order, each event once (decision 4)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event as Signal
+
+from psycopg import Connection
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from handlers.faults import DatabaseUnavailable
+from handlers.store.database import Database
+from handlers.store.event_store import reachable
+from handlers.store.mapper import to_recorded
+from handlers.store.reader import head, read_rows, settled_position
+from projections.projection import Projection
+
+__all__ = ["Progress", "Projector"]
+
+BATCH_EVENTS = 5000
+PAUSE_SECONDS = 0.02
+OUTAGE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a projector has come.
+
+    Attributes:
+        position: up to which every read model knows.
+        head: the head of the log, against which lag is measured.
+    """
+
+    position: int
+    head: int
+    events: int
+
+
+class Projector:
+    """Applies the log to read models, several at a time or one after a rebuild.
+
+    Any number may run at once: each batch takes the positions' rows for itself.
+
+    Args:
+        database: in the application's role.
+        projections: the read models to keep.
+        reached: told each point at which a crash would matter; tests crash there.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        projections: Sequence[Projection],
+        *,
+        reached: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._database = database
+        self._projections = {projection.name: projection for projection in projections}
+        self._reached = reached
+        self._stopped = Signal()
+        self._prepared = False
+
+    def catch_up(
+        self,
+        *,
+        batch_events: int = BATCH_EVENTS,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Progress:
+        """Applies everything that is in the log when it is called.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        with reachable(), self._database.connection() as connection:
+            goal = head(connection)
+        events = 0
+        while True:
+            position, applied = self.step(batch_events)
+            events += applied
+            told = Progress(position, max(goal, position), events)
+            progress(told)
+            if position >= goal:
+                return told
+
+    def follow(self, *, progress: Callable[[Progress], None] = lambda _: None) -> None:
+        """Applies what comes, until ``stop``; outlives a database that restarts.
+
+        Raises:
+            DatabaseUnavailable: the database was away for a minute.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception_type(DatabaseUnavailable),
+            stop=stop_after_delay(OUTAGE_SECONDS),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            reraise=True,
+        )
+        while not self._stopped.is_set():
+            told = attempts(self.catch_up, progress=progress)
+            if not told.events:
+                self._stopped.wait(PAUSE_SECONDS)
+
+    def stop(self) -> None:
+        """Lets ``follow`` return after the batch at hand."""
+        self._stopped.set()
+
+    def step(self, batch_events: int = BATCH_EVENTS) -> tuple[int, int]:
+        """Applies one batch in one transaction with its position.
+
+        Returns:
+            The position up to which every read model knows, and how many events were applied.
+        """
+        with reachable(), self._database.connection() as connection:
+            self._prepare(connection)
+            settled = settled_position(connection)
+            with connection.transaction():
+                # The role's short limit is there for writers, whom readers wait for.
+                connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1min'")
+                return self._step(connection, settled, batch_events)
+
+    def _step(self, connection: Connection, settled: int, batch_events: int) -> tuple[int, int]:
+        positions = self._take_positions(connection)
+        after = min(positions.values())
+        rows = read_rows(connection, after=after, up_to=settled, limit=batch_events)
+        if not rows:
+            return max(after, settled), 0
+        recorded = [entry for row in rows if (entry := to_recorded(row)) is not None]
+        reached = rows[-1].position
+        for name, position in positions.items():
+            if position < reached:
+                new = [entry for entry in recorded if entry.position > position]
+                self._projections[name].apply(new, connection)
+        self._reached("after batch")
+        connection.execute(
+            "UPDATE projections.positions SET position = %s WHERE name = ANY(%s) AND position < %s",
+            (reached, list(positions), reached),
+        )
+        return reached, len(rows)
+
+    def rebuild(self, name: str) -> None:
+        """Drops a read model's tables; the next steps fill them from the beginning.
+
+        Raises:
+            KeyError: there is no such read model.
+        """
+        with reachable(), self._database.transaction() as connection:
+            self._make(connection, self._projections[name])
+
+    def _take_positions(self, connection: Connection) -> dict[str, int]:
+        rows = connection.execute(
+            "SELECT name, position FROM projections.positions WHERE name = ANY(%s)"
+            " ORDER BY name FOR UPDATE",
+            (list(self._projections),),
+        ).fetchall()
+        return dict(rows)
+
+    def _prepare(self, connection: Connection) -> None:
+        """Makes the tables of read models that are new, or of another version."""
+        if self._prepared:
+            return
+        with connection.transaction():
+            # One at a time, whoever else starts up now.
+            connection.execute("SELECT pg_advisory_xact_lock(1633907812)")
+            known: dict[str, int] = dict(
+                connection.execute("SELECT name, version FROM projections.positions").fetchall()
+            )
+            for projection in self._projections.values():
+                if known.get(projection.name) != projection.version:
+                    self._make(connection, projection)
+        self._prepared = True
+
+    def _make(self, connection: Connection, projection: Projection) -> None:
+        connection.execute(
+            "INSERT INTO projections.positions (name, version, position) VALUES (%s, %s, 0)"
+            " ON CONFLICT (name) DO UPDATE SET version = EXCLUDED.version, position = 0",
+            (projection.name, projection.version),
+        )
+        for table in projection.tables:
+            table.create(connection)

@@ -1,0 +1,197 @@
+"""Read model of accounts' histories: a line an event, for people and auditors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from domain.account import (
+    AccountClosed,
+    AccountManagerAssigned,
+    AccountReinstated,
+    AccountSuspended,
+    PasswordSet,
+    PersonErased,
+    PhoneConfirmed,
+    UserCodeChanged,
+    UserRegistered,
+)
+from domain.event import Event, EventOfAccount, Recorded
+from domain.money import format_money
+from domain.personal import Sealed, personal_fields
+from domain.study_history import ContentStudied
+from domain.subscription import (
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentMethodChosen,
+    PlanConfirmed,
+    SubscriptionEnded,
+    SubscriptionLapsed,
+    SubscriptionReactivated,
+    SubscriptionResumed,
+    SubscriptionStarted,
+    TaxDocumentChosen,
+)
+from projections.projection import Projection, Table
+
+__all__ = ["AccountHistory", "HistoryLine", "describe", "history_lines"]
+
+
+class AccountHistory(Projection):
+    """A row for each event about an account; personal values stay sealed in it."""
+
+    name: ClassVar[str] = "account_history"
+    version: ClassVar[int] = 1
+    tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "account_history",
+            {
+                "account": "uuid NOT NULL",
+                "position": "bigint NOT NULL",
+                "event_id": "uuid NOT NULL",
+                "topic": "text NOT NULL",
+                "person": "uuid NOT NULL",
+                "occurred_at": "timestamptz NOT NULL",
+                "recorded_at": "timestamptz NOT NULL",
+                "actor_kind": "text NOT NULL",
+                "actor": "uuid",
+                "command_id": "uuid",
+                "line": "text NOT NULL",
+                "sealed": "jsonb",
+            },
+            key=("account", "position"),
+        ),
+    )
+
+    def apply(self, batch: Sequence[Recorded], connection: Connection) -> None:
+        """Adds the lines of a batch."""
+        self.tables[0].insert(
+            connection,
+            (
+                (
+                    event.account,
+                    entry.position,
+                    entry.event_id,
+                    event.TOPIC,
+                    event.person,
+                    event.occurred_at,
+                    entry.recorded_at,
+                    entry.actor.kind.value,
+                    entry.actor.id,
+                    entry.command_id,
+                    describe(event),
+                    _sealed(event),
+                )
+                for entry in batch
+                if isinstance(event := entry.event, EventOfAccount)
+            ),
+        )
+
+
+def describe(event: Event) -> str:
+    """What happened, in a sentence that names nobody."""
+    match event:
+        case UserRegistered():
+            return f"Registered an {event.kind.value} account"
+        case PhoneConfirmed():
+            return "Confirmed the mobile number"
+        case PasswordSet():
+            return "Set a password"
+        case UserCodeChanged():
+            return "Changed the e-mail"
+        case AccountManagerAssigned():
+            return f"Assigned account manager {event.account_manager}"
+        case AccountSuspended():
+            return f"Suspended: {event.reason.value}"
+        case AccountReinstated():
+            return f"Reinstated: {event.reason.value}"
+        case AccountClosed():
+            return f"Closed: {event.reason.value}"
+        case PersonErased():
+            return _erased(event)
+        case ContentStudied():
+            return f"Studied {event.content}"
+        case SubscriptionStarted():
+            return f"Began a subscription, its days in {event.time_zone}"
+        case TaxDocumentChosen():
+            return f"Chose {event.kind.value} as tax document"
+        case PlanConfirmed():
+            price = format_money(event.monthly_price_minor, event.currency)
+            return f"Agreed to plan {event.plan} at {price} a month (prices {event.price_version})"
+        case PaymentMethodChosen():
+            return f"Chose to pay by {event.means.value}, {event.months} month(s) at a time"
+        case PaymentCaptured():
+            amount = format_money(event.amount_minor, event.currency)
+            return (
+                f"Paid {amount} by {event.means.value} for {event.period_from} to {event.period_to}"
+            )
+        case PaymentDeclined():
+            amount = format_money(event.amount_minor, event.currency)
+            return f"A charge of {amount} was declined: {event.reason.value}"
+        case SubscriptionEnded():
+            return f"Ended the subscription; access lasts until {event.access_until}"
+        case SubscriptionResumed():
+            return "Took the ending back"
+        case SubscriptionLapsed():
+            return f"The subscription lapsed; it was paid through {event.paid_through}"
+        case SubscriptionReactivated():
+            return "Began the steps of the subscription anew"
+        case _:
+            return type(event).__name__
+
+
+def _erased(event: PersonErased) -> str:
+    if event.tax_data_readable_until is None:
+        return "Erased the person's data"
+    return (
+        "Erased the person's data; buyer data of tax documents stays readable until"
+        f" {event.tax_data_readable_until}"
+    )
+
+
+def _sealed(event: Event) -> Jsonb | None:
+    values = {
+        name: str(value)
+        for name in personal_fields(type(event))
+        if isinstance(value := getattr(event, name), Sealed)
+    }
+    return Jsonb(values) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """An event for people.
+
+    Attributes:
+        line: what happened, in a sentence that names nobody.
+        sealed: sealed personal values by field, as text, to be opened at a door for whom G1 allows.
+    """
+
+    position: int
+    event_id: UUID
+    topic: str
+    person: UUID
+    occurred_at: datetime
+    recorded_at: datetime
+    actor_kind: str
+    actor: UUID | None
+    command_id: UUID | None
+    line: str
+    sealed: dict[str, str]
+
+
+def history_lines(connection: Connection, account: UUID) -> tuple[HistoryLine, ...]:
+    """Everything that happened to an account, in the order of the log."""
+    cursor = connection.cursor(row_factory=class_row(HistoryLine))
+    cursor.execute(
+        "SELECT position, event_id, topic, person, occurred_at, recorded_at, actor_kind, actor,"
+        " command_id, line, COALESCE(sealed, '{}') AS sealed FROM projections.account_history"
+        " WHERE account = %s ORDER BY position",
+        (account,),
+    )
+    return tuple(cursor.fetchall())

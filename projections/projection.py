@@ -1,0 +1,82 @@
+"""What a projection is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, LiteralString
+
+from psycopg import Connection, sql
+
+from domain.event import Recorded
+
+__all__ = ["Projection", "Table"]
+
+
+class Table:
+    """A table of a read model, in the schema ``projections``.
+
+    Args:
+        name: its name.
+        columns: name and type of each column, in order.
+        key: the columns of its primary key.
+        indexes: further statements, run once after the table is made.
+    """
+
+    def __init__(
+        self,
+        name: LiteralString,
+        columns: Mapping[LiteralString, LiteralString],
+        *,
+        key: Sequence[LiteralString],
+        indexes: Sequence[LiteralString] = (),
+    ) -> None:
+        self.name = name
+        self._types = [kind.removesuffix(" NOT NULL") for kind in columns.values()]
+        self._identifier = sql.Identifier("projections", name)
+        self._columns = sql.SQL(", ").join(sql.Identifier(column) for column in columns)
+        defined = [
+            sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind))
+            for column, kind in columns.items()
+        ]
+        primary = sql.SQL("PRIMARY KEY ({})").format(
+            sql.SQL(", ").join(sql.Identifier(column) for column in key)
+        )
+        self._create = sql.SQL("CREATE TABLE {} ({})").format(
+            self._identifier, sql.SQL(", ").join([*defined, primary])
+        )
+        self._indexes = indexes
+
+    def create(self, connection: Connection) -> None:
+        """Makes it anew, empty, and lets analysts read it."""
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self._identifier))
+        connection.execute(self._create)
+        for statement in self._indexes:
+            connection.execute(statement)
+        connection.execute(sql.SQL("GRANT SELECT ON {} TO acta_analyst").format(self._identifier))
+
+    def insert(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
+        """Adds rows, all in one COPY."""
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+            self._identifier, self._columns
+        )
+        with connection.cursor().copy(statement) as copy:
+            copy.set_types(self._types)
+            for row in rows:
+                copy.write_row(row)
+
+
+class Projection(ABC):
+    """One read model: its tables, and what each event does to them.
+
+    Attributes:
+        name: under which its position is kept.
+        version: raised whenever it would read the log otherwise than before; its tables are
+            then rebuilt.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    tables: ClassVar[tuple[Table, ...]]
+
+    @abstractmethod
+    def apply(self, batch: Sequence[Recorded], connection: Connection) -> None:
+        """What the events do to the tables, in the order of the log, each exactly once."""

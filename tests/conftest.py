@@ -1,0 +1,106 @@
+"""Real services for tests: each worker has a PostgreSQL of its own, each test a fresh database."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from handlers.composition import Acta, open_ledger
+from handlers.faults import Fault
+from handlers.settings import Settings
+from handlers.store.database import connect
+from handlers.store.embedded import EmbeddedServer, default_home
+from handlers.store.migrations import migrate
+import tests.hypothesis_profiles  # noqa: F401  chooses the profile
+
+
+
+def cannot_start(what: str, why: str) -> None:
+    """Skips loudly what this machine cannot start; under CI that is a failure."""
+    message = f"{what} cannot start here: {why}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """A migrated, empty database.
+
+    Attributes:
+        application: its address in the application's role.
+        administrator: its address as superuser.
+        keys: a folder for its key-encryption keys.
+    """
+
+    __test__ = False
+
+    name: str
+    application: str
+    administrator: str
+    keys: Path
+
+    def settings(self) -> Settings:
+        """Settings that name this database."""
+        return Settings.model_validate({"database_url": self.application, "keys": self.keys})
+
+
+@pytest.fixture(scope="session")
+def state_folder() -> Iterator[Path]:
+    """A folder that the embedded server can reach, also when the tests run as root."""
+    folder = default_home().with_name(f"{default_home().name}-tests-{secrets.token_hex(4)}")
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(state_folder: Path) -> Iterator[EmbeddedServer]:
+    """A real PostgreSQL with one migrated database to copy from."""
+    try:
+        server = EmbeddedServer.start(state_folder / "server")
+    except Fault as fault:
+        cannot_start("PostgreSQL", fault.message)
+        raise
+    with server:
+        with connect(server.addresses.administrator) as administrator:
+            administrator.execute("CREATE DATABASE acta_template")
+        template = make_conninfo(server.addresses.administrator, dbname="acta_template")
+        with connect(template) as administrator:
+            migrate(administrator)
+        yield server
+
+
+@pytest.fixture
+def database(server: EmbeddedServer, tmp_path: Path) -> Iterator[TestDatabase]:
+    """A database of the test's own, dropped afterwards whoever still uses it."""
+    name = f"test_{uuid4().hex}"
+    with connect(server.addresses.administrator) as administrator:
+        administrator.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE acta_template STRATEGY FILE_COPY").format(
+                sql.Identifier(name)
+            )
+        )
+        yield TestDatabase(
+            name=name,
+            application=make_conninfo(server.addresses.application, dbname=name),
+            administrator=make_conninfo(server.addresses.administrator, dbname=name),
+            keys=tmp_path / "keys",
+        )
+        administrator.execute(
+            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+
+@pytest.fixture
+def acta(database: TestDatabase) -> Iterator[Acta]:
+    """An open ledger on a database of the test's own."""
+    with open_ledger(database.settings()) as opened:
+        yield opened

@@ -1,6 +1,6 @@
 """Builds everything from the settings and closes it; the one place that knows everybody."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ def open_ledger(
     *,
     cipher: Cipher | None = None,
     reached: Callable[[str], None] = lambda _: None,
-) -> Iterator[Acta]:
+) -> Generator[Acta]:
     """Opens the ledger that the settings name; without a database address, the embedded one.
 
     Args:

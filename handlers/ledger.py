@@ -201,6 +201,7 @@ class Ledger:
             refuse_unless_may_give(actor, type(command))
             decided = draft(command, situation.resolve(actor), situation)
         except Refused as refusal:
+            situation.notice(command)
             self._reached("before append")
             stored = self._store.refuse(refusal, envelope(Actor(kind=actor.kind)), decided_at=head)
         else:

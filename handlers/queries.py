@@ -1,6 +1,6 @@
 """Questions to the read models. Every answer says the position of the log up to which it knows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -226,7 +226,7 @@ class Queries:
             )
 
     @contextmanager
-    def _snapshot(self, projection: str, knowledge: Knowledge) -> Iterator[tuple[Connection, int]]:
+    def _snapshot(self, projection: str, knowledge: Knowledge) -> Generator[tuple[Connection, int]]:
         """A transaction in which a read model stands still, and its position."""
         if self._catch_up is not None:
             self._catch_up()

@@ -1,7 +1,6 @@
 """From a command to what it wants written: a module an aggregate."""
 
 from dataclasses import dataclass
-from typing import get_args
 
 from domain.account import AccountDecision
 from domain.actor import Actor
@@ -30,9 +29,9 @@ def draft(command: Command, actor: Actor, situation: Situation) -> Draft:
         Refused: a rule stands in the way.
         NotImplementedError: no aggregate takes the command.
     """
-    if isinstance(command, get_args(AccountDecision)):
+    if isinstance(command, AccountDecision):
         append = account.draft(command, actor, situation)
-    elif isinstance(command, get_args(SubscriptionDecision)):
+    elif isinstance(command, SubscriptionDecision):
         append = subscription.draft(command, actor, situation)
     elif isinstance(command, StudyContent):
         append = study_history.draft(command, actor, situation)

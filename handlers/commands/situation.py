@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID, uuid5
 
-from domain.account import Account, account_decider
+from domain.account import Account, RegisterUser, account_decider
 from domain.actor import Actor
+from domain.command import AccountCommand, Command
 from domain.decider import Decider
 from domain.event import Recorded
 from domain.personal import Sealed
@@ -54,12 +55,15 @@ class Situation:
         self.new_id = new_id
         self.tax_retention_years = tax_retention_years
         self.persons: set[UUID] = set()
+        self._streams: dict[UUID, tuple[Recorded, ...]] = {}
 
     def load(self, stream: UUID | None, decider: Decider[StateT, object]) -> Loaded[StateT]:
         """A stream's state; the initial one where there is no stream."""
         if stream is None:
             return Loaded(self.new_id(), 0, decider.initial, ())
-        recorded = tuple(self.store.streams([stream])[stream])
+        if stream not in self._streams:
+            self._streams[stream] = tuple(self.store.streams([stream])[stream])
+        recorded = self._streams[stream]
         state = decider.replay(entry.event for entry in recorded)
         return Loaded(stream, len(recorded), state, recorded)
 
@@ -104,6 +108,20 @@ class Situation:
         person = person or self.new_id()
         self.persons.add(person)
         return person
+
+    def notice(self, command: Command) -> None:
+        """Remembers whom a command is about that was refused before anything was loaded.
+
+        Its kept digest would otherwise outlive their erasure.
+        """
+        vault = self.store.vault
+        if isinstance(command, AccountCommand):
+            self.account(command.account)
+        if isinstance(command, RegisterUser):
+            known = {vault.person("email", self.directory.email_digest(command.email))}
+            if command.rut is not None:
+                known.add(vault.person("rut", self.directory.rut_digest(command.rut)))
+            self.persons.update(person for person in known if person is not None)
 
     def resolve(self, actor: Actor) -> Actor:
         """The actor by id, where the door knows a person by e-mail or account."""

@@ -1,7 +1,7 @@
 """What a decision wants written, all or nothing (decisions 8 and 9)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -125,8 +125,11 @@ class Append:
         return {**parts, "asked_at": asked_at.isoformat()} if parts else None
 
 
-def _plain(item: Any) -> dict[str, Any]:
-    return {name: _plain_value(getattr(item, name)) for name in type(item).__slots__}
+Part = Claim | Release | CountedClaim | Uncounted | Found | Opened | Erased | NewKey
+
+
+def _plain(part: Part) -> dict[str, Any]:
+    return {each.name: _plain_value(getattr(part, each.name)) for each in fields(part)}
 
 
 def _plain_value(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The database as the application's role sees it: pooled connections, each in autocommit."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import psycopg
@@ -42,7 +42,7 @@ class Database:
         )
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self) -> Generator[Connection]:
         """A connection in autocommit, back in the pool afterwards (or thrown away if broken).
 
         Raises:
@@ -55,7 +55,7 @@ class Database:
             raise unavailable() from None
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Generator[Connection]:
         """A connection within a transaction, committed at the end."""
         with self.connection() as connection, connection.transaction():
             yield connection

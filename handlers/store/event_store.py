@@ -1,6 +1,6 @@
 """The event store: streams, receipts and claims, read and written through one recorder."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -263,7 +263,7 @@ class EventStore:
 
 
 @contextmanager
-def reachable() -> Iterator[None]:
+def reachable() -> Generator[None]:
     """Turns a lost database into a fault.
 
     Raises:

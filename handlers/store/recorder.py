@@ -4,10 +4,10 @@ With ``PERSISTENCE_MODULE=handlers.store.recorder`` an unchanged ``Application``
 follows. ``Ledger`` appends through the same recorder, with an envelope and what goes alongside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event as Signal
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -34,6 +34,9 @@ from handlers.store.database import Database
 from handlers.store.reader import COLUMNS, head, read_rows, settled_position
 
 __all__ = ["ApplicationLog", "Envelope", "Factory", "Tracker"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,15 @@ _APPEND = (
     " %s, %s, %s, %s, %s, %b::uuid[], %b::bigint[], %s, %s)"
 )
 
-_lost_connection = retry(
-    retry=retry_if_exception_type(OperationalError),
-    stop=stop_after_attempt(4),
-    wait=wait_random_exponential(multiplier=0.05, max=1),
-    reraise=True,
-)
-"""A read may simply be tried again on another connection."""
+
+def _lost_connection(read: Callable[P, R]) -> Callable[P, R]:
+    """A read may simply be tried again on another connection."""
+    return retry(
+        retry=retry_if_exception_type(OperationalError),
+        stop=stop_after_attempt(4),
+        wait=wait_random_exponential(multiplier=0.05, max=1),
+        reraise=True,
+    )(read)
 
 
 class AggregateLog(AggregateRecorder):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid5
 
 from domain.account import Account, RegisterUser, account_decider
@@ -57,7 +57,7 @@ class Situation:
         self.persons: set[UUID] = set()
         self._streams: dict[UUID, tuple[Recorded, ...]] = {}
 
-    def load(self, stream: UUID | None, decider: Decider[StateT, object]) -> Loaded[StateT]:
+    def load(self, stream: UUID | None, decider: Decider[StateT, Any]) -> Loaded[StateT]:
         """A stream's state; the initial one where there is no stream."""
         if stream is None:
             return Loaded(self.new_id(), 0, decider.initial, ())
@@ -69,7 +69,7 @@ class Situation:
 
     def account(self, who: str) -> Loaded[Account]:
         """The account that somebody means; its initial state where nobody is meant."""
-        loaded = self.load(self.directory.account(who, at=self.at), account_decider)  # type: ignore[arg-type]
+        loaded = self.load(self.directory.account(who, at=self.at), account_decider)
         if loaded.state.person is not None:
             self.persons.add(loaded.state.person)
         return loaded
@@ -77,7 +77,7 @@ class Situation:
     def subscription(self, account: UUID) -> Loaded[Subscription]:
         """The subscription of an account."""
         stream = subscription_of(account)
-        return self.load(stream, subscription_decider)  # type: ignore[arg-type]
+        return self.load(stream, subscription_decider)
 
     def holder_of_email(self, email: str) -> UUID | None:
         """The account that holds an e-mail now."""

@@ -2,16 +2,28 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from time import monotonic
 
 import psycopg
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from handlers.faults import DatabaseUnavailable
 from handlers.store.migrations import check_version
 
 __all__ = ["Database", "connect"]
+
+
+IDLE_SECONDS = 1.0
+"""A connection idle for longer is tried before it is used: the server may have restarted."""
+
+
+class PooledConnection(Connection[TupleRow]):
+    """A connection that knows when it was last of use."""
+
+    used_at: float = 0.0
 
 
 class Database:
@@ -37,7 +49,10 @@ class Database:
             min_size=0,
             max_size=connections_max,
             timeout=connect_timeout_seconds,
+            connection_class=PooledConnection,
             kwargs={"autocommit": True},
+            check=_try_if_idle,
+            reset=_note_use,
             open=True,
         )
 
@@ -88,6 +103,15 @@ def unavailable(reason: str = "it does not answer") -> DatabaseUnavailable:
         f"the database cannot be reached: {reason}",
         remedy="Start it, or correct ACTA_DATABASE_URL; unset, the embedded database is used.",
     )
+
+
+def _try_if_idle(connection: PooledConnection) -> None:
+    if monotonic() - connection.used_at > IDLE_SECONDS:
+        ConnectionPool.check_connection(connection)
+
+
+def _note_use(connection: PooledConnection) -> None:
+    connection.used_at = monotonic()
 
 
 def _without_address(error: psycopg.OperationalError) -> str:

@@ -117,7 +117,14 @@ class AggregateLog(AggregateRecorder):
         self, stored_events: Sequence[StoredEvent], envelope: Envelope
     ) -> Sequence[int]:
         written = self._positions_of(envelope.event_ids)
-        return written or self._append_once(stored_events, envelope)
+        try:
+            return written or self._append_once(stored_events, envelope)
+        except IntegrityError:
+            # The first try may have been on its way still, and have come in just now.
+            written = self._positions_of(envelope.event_ids)
+            if not written:
+                raise
+            return written
 
     def _append_once(
         self, stored_events: Sequence[StoredEvent], envelope: Envelope

@@ -1,0 +1,99 @@
+"""Events of every class: one plain example each, and any that could be written."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from enum import StrEnum
+from types import NoneType
+from typing import Any, get_args
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from hypothesis import strategies as st
+from pydantic import AwareDatetime
+
+from domain.event import Event
+from domain.personal import Sealed, personal_fields
+
+__all__ = ["any_event", "example"]
+
+LONG = 2**63
+
+# The log holds offsets, not zones; and an instant that every offset has a date for.
+OFFSETS = st.integers(-18 * 60, 18 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+FIRST, LAST = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001  the offset is drawn
+
+WORDS = {
+    "address": "Calle Ñuñoa 1234, depto. 5 «B»",
+    "company_name": "Peña & Hijos Ltda.",
+    "company_rut": "76543210-3",
+    "content": "algebra/unit-3",
+    "email": "jose.nunez@example.com",
+    "former_email": "pepe@example.com",
+    "gateway_reference": "gateway-4711",
+    "given_name": "José 小林",
+    "language": "es",
+    "line_of_business": "Librería",
+    "maternal_surname": "Müller",
+    "note": 'said "now", twice\nby telephone',
+    "paternal_surname": "Núñez",
+    "phone": "+56961234567",
+    "plan": "full-access",
+    "rut": "12345678-5",
+    "time_zone": "America/Santiago",
+}
+
+
+def example(event_class: type[Event]) -> Event:
+    """An event with a value in each field, the same each time; personal values in clear."""
+    personal = personal_fields(event_class)
+    return event_class.model_validate(
+        {
+            name: WORDS.get(name, name) if name in personal else _example(name, field.annotation)
+            for name, field in event_class.model_fields.items()
+        }
+    )
+
+
+def any_event(event_class: type[Event]) -> st.SearchStrategy[Event]:
+    """Any event of a class that the log could hold, its personal values sealed."""
+    personal = personal_fields(event_class)
+    return st.fixed_dictionaries(
+        {
+            name: _any(st.binary(max_size=200).map(Sealed), field.annotation)
+            if name in personal
+            else _any(_values_of(_kind(field.annotation)), field.annotation)
+            for name, field in event_class.model_fields.items()
+        }
+    ).map(event_class.model_validate)
+
+
+def _example(name: str, annotation: Any) -> Any:
+    kind = _kind(annotation)
+    if issubclass(kind, StrEnum):
+        return [*kind][-1]
+    values: dict[Any, Any] = {
+        str: WORDS.get(name, name),
+        int: 9990,
+        bool: True,
+        UUID: uuid5(NAMESPACE_URL, name),
+        date: date(2025, 2, 28),
+        AwareDatetime: datetime(2025, 1, 31, 12, 30, 15, 123456, tzinfo=UTC),
+    }
+    return values[kind]
+
+
+def _any(values: st.SearchStrategy[Any], annotation: Any) -> st.SearchStrategy[Any]:
+    return st.none() | values if NoneType in get_args(annotation) else values
+
+
+def _values_of(kind: Any) -> st.SearchStrategy[Any]:
+    strategies: dict[Any, st.SearchStrategy[Any]] = {
+        str: st.text(max_size=200),
+        int: st.integers(-LONG, LONG - 1),
+        AwareDatetime: st.datetimes(FIRST, LAST, timezones=OFFSETS),
+    }
+    return strategies[kind] if kind in strategies else st.from_type(kind)
+
+
+def _kind(annotation: Any) -> Any:
+    """What a field holds when it holds something."""
+    alternatives = [kind for kind in get_args(annotation) if kind is not NoneType]
+    return alternatives[0] if alternatives else annotation

@@ -1,0 +1,364 @@
+"""The contract files: written, published, frozen, and checked (decision 12)."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from domain.account import UserRegistered
+from domain.event import Event, EventOfAccount
+from domain.personal import Personal, PersonalText, Purpose
+from handlers.cli.schemas import app
+from handlers.faults import InvalidInput
+from schemas.avro import PERSONAL, Schema, avsc
+from schemas.contracts import ContractBroken, Contracts, known_events
+from tests.schemas.make_golden import make
+
+REGISTERED = UserRegistered.TOPIC
+FILE = "schemas/account/UserRegistered.v1.avsc"
+
+
+@pytest.fixture
+def contracts(tmp_path: Path) -> Contracts:
+    """A copy of the project's contracts, as published, to be tampered with."""
+    copy = Contracts(tmp_path)
+    copy.write()
+    copy.publish()
+    list(make(copy))
+    return copy
+
+
+def said(contracts: Contracts) -> list[str]:
+    """What check says, a line each."""
+    return [str(problem) for problem in contracts.problems()]
+
+
+def edit(contracts: Contracts, topic: str, change: Callable[[Schema], None]) -> None:
+    """Edits a schema file by hand."""
+    schema = contracts.schema(topic)
+    change(schema)
+    contracts.file(topic).write_text(f"{json.dumps(schema, indent=2)}\n", encoding="utf-8")
+
+
+def field(schema: Schema, name: str) -> dict[str, Any]:
+    return next(field for field in schema["fields"] if field["name"] == name)
+
+
+# ---------------------------------------------------------------- the project as it is
+
+
+def test_the_contracts_of_the_project_hold() -> None:
+    """The very check that is part of make check."""
+    assert said(Contracts()) == []
+
+
+def test_every_module_of_the_domain_is_looked_through() -> None:
+    assert {cls.AGGREGATE for cls in known_events()} >= {"account", "study_history", "subscription"}
+
+
+def test_a_fresh_copy_holds(contracts: Contracts) -> None:
+    assert said(contracts) == []
+
+
+# ---------------------------------------------------------------- writing
+
+
+def test_writing_twice_writes_once(tmp_path: Path) -> None:
+    first = Contracts(tmp_path).write()
+    assert set(first) >= {FILE, "docs/events.md"}
+    assert len(first) == len(known_events()) + 1
+    assert Contracts(tmp_path).write() == []
+
+
+def test_a_file_that_is_not_published_is_written_anew(tmp_path: Path) -> None:
+    contracts = Contracts(tmp_path)
+    contracts.write()
+    edit(contracts, REGISTERED, lambda schema: schema.update(doc="Other words."))
+    assert said(contracts) == [
+        f"{FILE}: it differs from the event class; run acta schemas write",
+    ]
+    assert contracts.write() == [FILE]
+    assert said(contracts) == []
+
+
+def test_an_event_without_a_file_is_told(tmp_path: Path) -> None:
+    contracts = Contracts(tmp_path)
+    contracts.write()
+    contracts.file(REGISTERED).unlink()
+    assert said(contracts) == [f"{FILE}: the event has no file; run acta schemas write"]
+
+
+def test_a_published_file_that_was_edited_comes_back_by_writing(contracts: Contracts) -> None:
+    """The class still says what was published, so nothing is lost."""
+    edit(contracts, REGISTERED, lambda schema: schema["fields"].pop())
+    assert contracts.write() == [FILE]
+    assert said(contracts) == []
+
+
+def test_the_catalogue_names_every_event_and_field(contracts: Contracts) -> None:
+    text = (contracts.project / "docs" / "events.md").read_text(encoding="utf-8")
+    for cls in known_events():
+        assert f"### {cls.__name__}\n" in text
+        assert f"(../schemas/{cls.AGGREGATE}/{cls.__name__}.v{cls.VERSION}.avsc)" in text
+        for name in cls.model_fields:
+            assert f"| `{name}` |" in text
+    assert "| `email` | bytes; *sealed* for `person`, identity | The user code (A5). |" in text
+
+
+def test_a_catalogue_edited_by_hand_is_told(contracts: Contracts) -> None:
+    (contracts.project / "docs" / "events.md").write_text("# Nothing happens\n", encoding="utf-8")
+    assert said(contracts) == [
+        "docs/events.md: the catalogue differs from the event classes; run acta schemas write"
+    ]
+
+
+# ---------------------------------------------------------------- what is published is frozen
+
+
+def test_a_published_file_is_not_edited(contracts: Contracts) -> None:
+    edit(contracts, REGISTERED, lambda schema: schema.update(doc="Other words."))
+    assert said(contracts) == [
+        f"{FILE}: it is published, and was edited; bring it back from version control"
+    ]
+
+
+def test_a_published_file_is_not_removed(contracts: Contracts) -> None:
+    contracts.file(REGISTERED).unlink()
+    assert said(contracts) == [
+        f"{FILE}: it is published, and missing; bring it back from version control"
+    ]
+
+
+def test_a_published_version_keeps_its_golden_file(contracts: Contracts) -> None:
+    contracts.golden(REGISTERED).unlink()
+    (line,) = said(contracts)
+    assert line == (
+        "tests/schemas/golden/account.UserRegistered.v1.json: the version is published without a"
+        " golden file; run python -m tests.schemas.make_golden"
+    )
+
+
+def test_a_file_of_no_event_is_told(contracts: Contracts) -> None:
+    contracts.file("account.UserForgotten.v1").write_text(avsc(UserRegistered), encoding="utf-8")
+    assert said(contracts) == [
+        "schemas/account/UserForgotten.v1.avsc: it belongs to no event; remove it"
+    ]
+
+
+def test_a_published_event_is_not_taken_away(contracts: Contracts) -> None:
+    fewer = Contracts(contracts.project, [e for e in contracts.events if e is not UserRegistered])
+    fewer.write()
+    assert said(fewer) == [f"{FILE}: it belongs to no event; bring the event class back"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"type": "string"}'])
+def test_a_file_that_holds_no_schema_is_told(contracts: Contracts, content: str) -> None:
+    contracts.file(REGISTERED).write_text(content, encoding="utf-8")
+    assert any(
+        line.startswith(f"{FILE}: it cannot be read as what it is;") for line in said(contracts)
+    )
+
+
+def test_a_list_of_published_versions_that_cannot_be_read_is_told(contracts: Contracts) -> None:
+    (contracts.project / "schemas" / "published.json").write_text("[", encoding="utf-8")
+    assert said(contracts) == [
+        "schemas/published.json: it cannot be read as what it is; bring it back, or write it anew"
+    ]
+
+
+def test_nothing_is_published_while_something_is_wrong(contracts: Contracts) -> None:
+    before = contracts.published()
+    contracts.file(REGISTERED).unlink()
+    with pytest.raises(ContractBroken, match="missing"):
+        contracts.publish()
+    assert contracts.published() == before
+
+
+# ---------------------------------------------------------------- versions of one fact
+
+PAINTER = Personal(of="person", purpose=Purpose.IDENTITY)
+
+
+def painted() -> type[Event]:
+    """An event as it was first published."""
+
+    class FenceFact(EventOfAccount, aggregate="fence"):
+        """What all facts about a fence carry."""
+
+    class Painted(FenceFact):
+        """The fence has a colour."""
+
+        colour: str
+        """The colour."""
+        painter: Annotated[PersonalText, PAINTER]
+        """Who painted it."""
+
+    return Painted
+
+
+def painted_in_a_newer_version() -> type[Event]:
+    """The same event later, with something added."""
+
+    class Painted(painted(), version=2):  # type: ignore[call-arg, misc]  # made anew each time
+        """The fence has a colour."""
+
+        note: Annotated[PersonalText | None, PAINTER] = None
+        """What else was said."""
+
+    return Painted
+
+
+def painted_otherwise() -> type[Event]:
+    """The same event, changed and not raised."""
+
+    class Painted(painted()):  # type: ignore[misc]  # made anew each time
+        """The fence has a colour."""
+
+        coats: int
+        """How many times."""
+
+    return Painted
+
+
+@pytest.fixture
+def fence(tmp_path: Path, throw_away_registry: None) -> Contracts:  # noqa: ARG001  for its effect
+    """The contracts of one event, published."""
+    contracts = Contracts(tmp_path, [painted()])
+    contracts.write()
+    contracts.publish()
+    list(make(contracts))
+    return contracts
+
+
+def test_a_published_event_grows_by_a_new_version(fence: Contracts) -> None:
+    """The first version stays as it is beside the second."""
+    newer = Contracts(fence.project, [painted_in_a_newer_version()])
+    assert newer.write() == ["schemas/fence/Painted.v2.avsc", "docs/events.md"]
+    assert said(newer) == []
+    assert newer.publish() == ["fence.Painted.v2"]
+    assert {*newer.published()} == {"fence.Painted.v1", "fence.Painted.v2"}
+    assert newer.publish() == []
+
+
+def test_a_published_event_does_not_change(fence: Contracts) -> None:
+    """Writing refuses, says what to do instead, and leaves every file as it is."""
+    before = {path: path.read_bytes() for path in fence.project.rglob("*.*")}
+    changed = Contracts(fence.project, [painted_otherwise()])
+    with pytest.raises(ContractBroken, match="raise its version=") as failure:
+        changed.write()
+    assert {path: path.read_bytes() for path in fence.project.rglob("*.*")} == before
+    assert failure.value.problems[0] in changed.problems()
+
+
+@pytest.mark.usefixtures("throw_away_registry")
+def test_no_version_is_skipped(tmp_path: Path) -> None:
+    """A version is raised only after the one before it was published."""
+    contracts = Contracts(tmp_path, [painted_in_a_newer_version()])
+    contracts.write()
+    (line,) = said(contracts)
+    assert line == (
+        "schemas/fence/Painted.v1.avsc: a newer version exists, and this one was never published;"
+        " lower version= of Painted, or publish this one first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda schema: field(schema, "painter").pop(PERSONAL),
+            "the mark acta.personal of painter changed",
+        ),
+        (
+            lambda schema: field(schema, "painter").update(type="string"),
+            "the type of painter changed",
+        ),
+        (
+            lambda schema: schema["fields"].remove(field(schema, "colour")),
+            "the field colour was removed",
+        ),
+        (
+            lambda schema: field(schema, "person").update(type="string"),
+            "the logical type of person changed",
+        ),
+        (
+            lambda schema: field(schema, "note").update(type="bytes"),
+            "the new field note is not optional with the default null",
+        ),
+    ],
+    ids=["sealed mark", "bytes to string", "removed", "logical type", "required"],
+)
+def test_a_newer_version_that_breaks_readers_is_told(
+    fence: Contracts, change: Callable[[Schema], None], words: str
+) -> None:
+    newer = Contracts(fence.project, [painted_in_a_newer_version()])
+    newer.write()
+    edit(newer, "fence.Painted.v2", change)
+    file = "schemas/fence/Painted.v2.avsc"
+    assert said(newer) == [
+        f"{file}: it differs from the event class; run acta schemas write",
+        f"{file}: as against fence.Painted.v1, {words}; make it a new event instead",
+    ]
+
+
+# ---------------------------------------------------------------- at the terminal
+
+
+def run(contracts: Contracts, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--project", str(contracts.project)])
+
+
+def test_check_says_that_all_is_well(contracts: Contracts) -> None:
+    result = run(contracts, "check")
+    assert (result.exit_code, result.stdout) == (0, "the contracts hold\n")
+    assert json.loads(run(contracts, "check", "--json").stdout) == {"problems": []}
+
+
+def test_check_names_file_and_mend_and_fails(contracts: Contracts) -> None:
+    contracts.file(REGISTERED).unlink()
+    result = run(contracts, "check")
+    assert result.exit_code == 1
+    assert result.stdout == (
+        f"{FILE}: it is published, and missing; bring it back from version control\n"
+    )
+    as_json = run(contracts, "check", "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout) == {
+        "problems": [
+            {
+                "file": FILE,
+                "message": "it is published, and missing",
+                "mend": "bring it back from version control",
+            }
+        ]
+    }
+
+
+def test_write_and_publish_say_what_they_did(tmp_path: Path) -> None:
+    contracts = Contracts(tmp_path)
+    assert FILE in json.loads(run(contracts, "write", "--json").stdout)["written"]
+    assert run(contracts, "write").stdout == "nothing to write\n"
+    assert REGISTERED in run(contracts, "publish").stdout.splitlines()
+    assert json.loads(run(contracts, "publish", "--json").stdout) == {"published": []}
+
+
+def test_write_refuses_to_change_what_is_published(contracts: Contracts) -> None:
+    """A fault with one message and what to do, as for all commands."""
+    published = contracts.published() | {REGISTERED: "0" * 64}
+    path = contracts.project / "schemas" / "published.json"
+    path.write_text(json.dumps(published), encoding="utf-8")
+    fault = run(contracts, "write").exception
+    assert isinstance(fault, InvalidInput)
+    assert fault.message == f"{FILE}: it is published, and the event class differs"
+    assert "raise its version=" in fault.remedy
+
+
+def test_publish_refuses_while_something_is_wrong(contracts: Contracts) -> None:
+    for topic in [*contracts.published()][:3]:
+        contracts.file(topic).unlink()
+    fault = run(contracts, "publish").exception
+    assert isinstance(fault, InvalidInput)
+    assert "and 2 more: see acta schemas check" in fault.message

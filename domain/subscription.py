@@ -596,11 +596,14 @@ def capture_payment(
     command: CapturePayment, subscription: Subscription, about: About
 ) -> Sequence[SubscriptionEvent]:
     """Each captured payment pays for the period that follows what is paid (S5, S9)."""
-    refuse_unless_in_steps_or_active(subscription, about.occurred_at)
+    if not renews_by_card(subscription, about.occurred_at):
+        refuse_unless_in_steps_or_active(subscription, about.occurred_at)
     refuse_if_step_missing(subscription, before="payment")
     refuse_known_payment(subscription, command.payment)
-    # The steps are complete, or the line above had refused.
-    assert subscription.terms and subscription.method and subscription.tax_document  # noqa: PT018, S101
+    # The steps are complete, or were refused above.
+    assert subscription.tax_document  # noqa: S101  as the comment says
+    assert subscription.terms  # noqa: S101  as the comment says
+    assert subscription.method  # noqa: S101  as the comment says
     refuse_wrong_amount(command, subscription.terms, subscription.method)
     days = next_period(subscription, subscription.method, about.occurred_at)
     return [
@@ -714,6 +717,19 @@ def next_period(subscription: Subscription, method: PaymentMethod, at: datetime)
     """
     anchor = subscription.anchor or _first_unpaid_day(subscription, at)
     return period(anchor, months_before=subscription.months_paid, months=method.months)
+
+
+def renews_by_card(subscription: Subscription, at: datetime) -> bool:
+    """Whether a card charged at this instant renews an active subscription from its old end.
+
+    A card is charged when what is paid has run out, not before as a transfer is; it renews as
+    long as no lapse is recorded and the period that it pays for has not passed.
+    """
+    method = subscription.method
+    if subscription.standing is not SubscriptionStanding.ACTIVE or method is None:
+        return False
+    last_day = next_period(subscription, method, at).last_day
+    return method.means is PaymentMeans.CARD and local_day(at, subscription.time_zone) <= last_day
 
 
 def _first_unpaid_day(subscription: Subscription, at: datetime) -> date:

@@ -235,7 +235,13 @@ class Queries:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
-                    yield connection, _position(connection, projection)
+                    position = _known_position(connection, projection)
+                    if position is None:
+                        raise DeadlinePassed(
+                            f"{projection} knows nothing yet: no projector has run here",
+                            remedy="Run: acta project, or once: acta project --once",
+                        )
+                    yield connection, position
             finally:
                 connection.isolation_level = None
 
@@ -290,7 +296,12 @@ _PENDING_ERASURES = """
 
 
 def _position(connection: Connection, projection: str) -> int:
+    return _known_position(connection, projection) or 0
+
+
+def _known_position(connection: Connection, projection: str) -> int | None:
+    """Up to where a read model knows; None before its tables are first made."""
     row = connection.execute(
         "SELECT position FROM projections.positions WHERE name = %s", (projection,)
     ).fetchone()
-    return int(row[0]) if row else 0
+    return int(row[0]) if row else None

@@ -134,7 +134,7 @@ def describe(event: Event) -> str:
             amount = format_money(event.amount_minor, event.currency)
             return f"A charge of {amount} was declined: {event.reason.value}"
         case SubscriptionEnded():
-            return f"Ended the subscription; access lasts until {event.access_until}"
+            return f"Ended the subscription, which is paid until {event.access_until}"
         case SubscriptionResumed():
             return "Took the ending back"
         case SubscriptionLapsed():

@@ -36,6 +36,9 @@ def draft(command: AccountDecision, actor: Actor, situation: Situation) -> Appen
     if isinstance(command, RegisterUser):
         return _register(command, actor, situation)
     account = situation.account(command.account)
+    if isinstance(command, ErasePerson) and account.state.person is not None:
+        # Whoever had another account before is erased whole, and the present one is closed.
+        account = situation.present_account(account.state.person)
     surroundings = _surroundings(command, account, situation)
     events = decide(command, actor, account.state, surroundings)
     append = Append()
@@ -49,6 +52,8 @@ def draft(command: AccountDecision, actor: Actor, situation: Situation) -> Appen
                 _end_subscription(append, event, situation)
             case PersonErased():
                 append.erased = Erased(event.person, event.tax_data_readable_until)
+                # Fails when the person has meanwhile opened another account; goes with the rest.
+                append.claimed.append(_person_claim(event.account, event.person))
             case _:
                 pass
     return append
@@ -56,18 +61,23 @@ def draft(command: AccountDecision, actor: Actor, situation: Situation) -> Appen
 
 def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Append:
     person = situation.person_for(command.email, command.rut)
+    former = situation.present_account(person)
+    if former.state.erased:
+        person = situation.new_id()
     surroundings = AccountSurroundings(
         account=situation.new_id(),
         person=person,
         email_taken=situation.holder_of_email(command.email) is not None,
-        rut_taken=command.rut is not None and situation.holder_of_rut(command.rut) is not None,
+        rut_taken=command.rut is not None and _is_rut_taken(command.rut, person, situation),
     )
     events = decide(command, actor, Account(), surroundings)
-    append = Append()
+    # An erasure in the meantime moves the former account, and the person is decided on anew.
+    append = Append(reads={former.stream: former.version})
     append.write(surroundings.account, 0, events)
     for event in events:
         if isinstance(event, UserRegistered):
             append.opened.append(Opened(person, event.account))
+            append.no_longer_found.append((person, "email"))
             _claim(
                 append,
                 "email",
@@ -85,8 +95,13 @@ def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Appe
                 )
             phone = situation.store.vault.digest("phone", phone_key(command.phone))
             append.found.append(Found("phone", phone, person))
-            append.claimed.append(Claim("person", person.bytes, event.account, person))
+            append.claimed.append(_person_claim(event.account, person))
     return append
+
+
+def _is_rut_taken(rut: str, person: UUID, situation: Situation) -> bool:
+    """Also by an account of its person that was opened without it (A3)."""
+    return situation.holder_of_rut(rut) is not None or situation.has_account(person)
 
 
 def _surroundings(
@@ -128,6 +143,11 @@ def _move_email(
         event.account,
         event.person,
     )
+
+
+def _person_claim(account: UUID, person: UUID) -> Claim:
+    """A person has at most one account (A3)."""
+    return Claim("person", person.bytes, account, person)
 
 
 def _claim(append: Append, kind: str, digest: bytes, account: UUID, person: UUID) -> None:

@@ -74,6 +74,14 @@ class Situation:
             self.persons.add(loaded.state.person)
         return loaded
 
+    def present_account(self, person: UUID) -> Loaded[Account]:
+        """The latest account of a person; its initial state where there is none."""
+        return self.account(f"person:{person}")
+
+    def has_account(self, person: UUID) -> bool:
+        """Whether a person has an account that is not closed."""
+        return self.store.holder("person", person.bytes, at=self.at) is not None
+
     def subscription(self, account: UUID) -> Loaded[Subscription]:
         """The subscription of an account."""
         stream = subscription_of(account)

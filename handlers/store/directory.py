@@ -23,7 +23,8 @@ class Directory:
         """The account meant: an e-mail means whoever holds it now; a person, their latest one."""
         kind, _, rest = who.partition(":")
         if kind == "account":
-            return UUID(rest)
+            account = UUID(rest)
+            return account if self._store.is_account(account) else None
         if kind == "person":
             accounts = self._store.accounts_of(UUID(rest))
             return accounts[-1] if accounts else None

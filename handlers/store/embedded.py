@@ -226,11 +226,11 @@ def _start_supervisor(cluster: Cluster, start_lock: int) -> None:
         try:
             subprocess.run(  # noqa: S603  a program of ours, and no shell
                 [
-                    *(sys.executable, "-P", "-m", SUPERVISOR),
+                    *(sys.executable, "-m", SUPERVISOR),
                     *(cluster.layout.home, cluster.account.name, str(start_lock), str(telling)),
                 ],
-                cwd="/",
-                env=_supervisor_environment(),
+                # Found again from here, however this package was found: installed or beside us.
+                cwd=Path(__file__).resolve().parents[2],
                 check=False,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -242,13 +242,6 @@ def _start_supervisor(cluster: Cluster, start_lock: int) -> None:
             os.close(telling)
         told = json.loads(outcome.read() or "null")
     _raise_told(cluster, told)
-
-
-def _supervisor_environment() -> dict[str, str]:
-    # Found again from the root folder, however this package was found: installed or beside us.
-    here = str(Path(__file__).resolve().parents[2])
-    paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _raise_told(cluster: Cluster, told: dict[str, str] | None) -> None:

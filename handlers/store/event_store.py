@@ -103,6 +103,8 @@ class EventStore:
         positions = self._write(
             stored, self._recorded_with(envelope, event_ids, append.reads, alongside, receipt)
         )
+        if append.erased is not None:
+            self.vault.forget()
         events = tuple(
             (position, event_id, event.topic)
             for position, event_id, event in zip(positions, event_ids, stored, strict=True)
@@ -244,6 +246,11 @@ class EventStore:
             (person,),
         )
         return [account for (account,) in rows]
+
+    def is_account(self, stream: UUID) -> bool:
+        """Whether a stream is that of an account."""
+        rows = self._rows("SELECT FROM ledger.person_accounts WHERE account = %s", (stream,))
+        return bool(rows)
 
     def head(self) -> int:
         """The position of the last event."""

@@ -25,7 +25,7 @@ from eventsourcing.persistence import (
     Tracking,
     TrackingRecorder,
 )
-from eventsourcing.utils import Environment, EnvType
+from eventsourcing.utils import Environment, EnvType, resolve_topic
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -357,7 +357,9 @@ class Factory(InfrastructureFactory[Tracker]):
 
     def tracking_recorder(self, tracking_recorder_class: type[Tracker] | None = None) -> Tracker:
         """Positions of what follows the log."""
-        return (tracking_recorder_class or Tracker)(self.database)
+        topic = self.env.get(self.TRACKING_RECORDER_TOPIC)
+        named: type[Tracker] = resolve_topic(topic) if topic else Tracker
+        return (tracking_recorder_class or named)(self.database)
 
     def process_recorder(self) -> ProcessRecorder:
         """The log with positions."""

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from threading import Event as Signal
 
 from psycopg import Connection
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_any,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 
 from handlers.faults import DatabaseUnavailable
 from handlers.store.database import Database
@@ -84,23 +92,33 @@ class Projector:
     def follow(self, *, progress: Callable[[Progress], None] = lambda _: None) -> None:
         """Applies what comes, until ``stop``; outlives a database that restarts.
 
+        Args:
+            progress: told of each batch, and of each look that found nothing.
+
         Raises:
-            DatabaseUnavailable: the database was away for a minute.
+            DatabaseUnavailable: the database was away for a minute, or when it was stopped.
         """
         attempts = Retrying(
             retry=retry_if_exception_type(DatabaseUnavailable),
-            stop=stop_after_delay(OUTAGE_SECONDS),
+            stop=stop_any(stop_after_delay(OUTAGE_SECONDS), stop_when_event_set(self._stopped)),
             wait=wait_random_exponential(multiplier=0.1, max=5),
+            sleep=sleep_using_event(self._stopped),
             reraise=True,
         )
         while not self._stopped.is_set():
-            told = attempts(self.catch_up, progress=progress)
+            told = attempts(self._one_batch)
+            progress(told)
             if not told.events:
                 self._stopped.wait(PAUSE_SECONDS)
 
     def stop(self) -> None:
         """Lets ``follow`` return after the batch at hand."""
         self._stopped.set()
+
+    def _one_batch(self) -> Progress:
+        position, events = self.step()
+        with reachable(), self._database.connection() as connection:
+            return Progress(position, max(head(connection), position), events)
 
     def step(self, batch_events: int = BATCH_EVENTS) -> tuple[int, int]:
         """Applies one batch in one transaction with its position.

@@ -1,0 +1,247 @@
+"""Commands that answer from the read models: check, billing, history, study."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from handlers.cli.arguments import (
+    AsJson,
+    At,
+    AtLeast,
+    Deadline,
+    WhoMeant,
+    knowledge,
+    read_actor,
+    read_instant,
+    read_who,
+)
+from handlers.cli.output import by_field, say, show_time, table, write_json
+
+if TYPE_CHECKING:
+    from domain.actor import Actor
+    from handlers.queries import Billing, History, OpenedLine, Study
+    from projections.access import ContentAnswer
+    from projections.billing_history import BillingLine
+
+__all__ = ["billing", "check", "history", "study"]
+
+NO = 1
+DEADLINE_SECONDS = 5.0
+
+
+def check(
+    who: WhoMeant,
+    thing: Annotated[str, typer.Argument(metavar="THING", help="What for: content.")],
+    *,
+    at: At = None,
+    at_least: AtLeast = 0,
+    deadline_seconds: Deadline = DEADLINE_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether somebody has access, and what stands in the way; exit status 0 is yes, 1 no."""
+    from handlers.composition import open_ledger
+    from handlers.settings import read_settings
+
+    meant, asked_at = read_who(who), read_instant(at)
+    with open_ledger(read_settings()) as acta:
+        answer = acta.queries.check(meant, thing, asked_at, knowledge(at_least, deadline_seconds))
+    if as_json:
+        write_json({"allowed": answer.allowed, "thing": thing, **by_field(answer)})
+    else:
+        _show_check(answer, thing)
+    if not answer.allowed:
+        raise typer.Exit(NO)
+
+
+def _show_check(answer: "ContentAnswer", thing: str) -> None:
+    say(f"{'yes' if answer.allowed else 'no'}: {thing} at {answer.at.isoformat()}")
+    say(f"account: {answer.account or 'none'}")
+    for obstacle in answer.obstacles:
+        say(f"in the way, {obstacle.rule}: {obstacle.message}")
+        say(f"    {obstacle.remedy}")
+        say(f"    Whom to contact: {obstacle.contact}")
+    if answer.evidence:
+        rows = [(fact.position, fact.event_id, fact.topic) for fact in answer.evidence]
+        table(("rests on position", "event", "topic"), rows)
+    _known_up_to(answer.position)
+
+
+def billing(
+    who: WhoMeant,
+    *,
+    at_least: AtLeast = 0,
+    deadline_seconds: Deadline = DEADLINE_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was charged and paid, line by line, and the balance."""
+    from handlers.composition import open_ledger
+    from handlers.settings import read_settings
+
+    meant = read_who(who)
+    with open_ledger(read_settings()) as acta:
+        answer = acta.queries.billing(
+            meant, read_instant(None), knowledge(at_least, deadline_seconds)
+        )
+    balances = {
+        line.currency: line.balance_minor for line in answer.lines if line.currency is not None
+    }
+    if as_json:
+        write_json({**by_field(answer), "balances_minor": balances})
+    else:
+        _show_billing(answer, balances)
+
+
+def _show_billing(answer: "Billing", balances: dict[str, int]) -> None:
+    say(f"account: {answer.account}")
+    zones = [line.time_zone for line in answer.lines if line.time_zone]
+    zone = zones[-1] if zones else "UTC"
+    headers = (f"when ({zone})", "what", "amount", "balance", "for", "means", "said")
+    table(headers, [_billing_row(line, zone) for line in answer.lines])
+    say(f"paid through: {answer.paid_through or 'never'}")
+    owed = [_money(amount_minor, currency) or "" for currency, amount_minor in balances.items()]
+    say(f"balance: {', '.join(owed) or 'nothing'}")
+    _known_up_to(answer.position)
+
+
+def _billing_row(line: "BillingLine", zone: str) -> tuple[str | None, ...]:
+    first, last = line.period_from, line.period_to
+    days = f"{first} to {last}" if first else f"until {last}" if last else None
+    return (
+        show_time(line.occurred_at, zone),
+        line.kind,
+        _money(line.amount_minor, line.currency),
+        _money(line.balance_minor, line.currency),
+        days,
+        line.means,
+        line.tax_document or line.reason,
+    )
+
+
+def _money(amount_minor: int | None, currency: str | None) -> str | None:
+    from domain.money import Currency, format_money
+
+    if amount_minor is None or currency is None:
+        return None
+    return format_money(amount_minor, Currency(currency))
+
+
+def history(
+    who: WhoMeant,
+    *,
+    actor: Annotated[
+        str,
+        typer.Option(
+            "--actor",
+            metavar="KIND[:ID]",
+            help="Who asks; personal values are opened for whom rule G1 allows, such as auditor.",
+        ),
+    ] = "system",
+    at_least: AtLeast = 0,
+    deadline_seconds: Deadline = DEADLINE_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that happened to an account; what the asker may not open stays sealed."""
+    from handlers.composition import open_ledger
+    from handlers.settings import read_settings
+
+    meant, asker = read_who(who), read_actor(actor)
+    with open_ledger(read_settings()) as acta:
+        answer = acta.queries.history(
+            meant, read_instant(None), asker, knowledge(at_least, deadline_seconds)
+        )
+    if as_json:
+        write_json(_history_json(answer, asker))
+    else:
+        _show_history(answer, asker)
+
+
+def _history_json(answer: "History", asker: "Actor") -> dict[str, Any]:
+    lines = [
+        {
+            **{name: value for name, value in by_field(opened.line).items() if name != "sealed"},
+            "personal": _personal(opened, asker),
+        }
+        for opened in answer.lines
+    ]
+    return {"account": answer.account, "lines": lines, "position": answer.position}
+
+
+def _show_history(answer: "History", asker: "Actor") -> None:
+    say(f"account: {answer.account}")
+    rows = [
+        (
+            opened.line.position,
+            show_time(opened.line.occurred_at),
+            opened.line.line,
+            _by(opened),
+            _personal_text(_personal(opened, asker)),
+        )
+        for opened in answer.lines
+    ]
+    table(("position", "when (UTC)", "what", "by", "personal values"), rows)
+    _known_up_to(answer.position)
+
+
+def _by(opened: "OpenedLine") -> str:
+    """The kind of actor, and enough of its id to tell two apart."""
+    actor = opened.line.actor
+    return f"{opened.line.actor_kind} {str(actor)[:8]}" if actor else opened.line.actor_kind
+
+
+def _personal(opened: "OpenedLine", asker: "Actor") -> dict[str, dict[str, str | None]]:
+    """By field: the value where it is open; else whether it is sealed for the asker, or erased."""
+    from domain.authority import may_open
+    from domain.event import event_class
+    from domain.personal import personal_fields
+
+    marks = personal_fields(event_class(opened.line.topic))
+    told: dict[str, dict[str, str | None]] = {}
+    for field, mark in marks.items():
+        if field in opened.personal:
+            value = opened.personal[field]
+            may = may_open(asker, mark.purpose, opened.line.person)
+            state = "open" if value is not None else "erased" if may else "sealed"
+            told[field] = {"state": state, "value": value}
+    return told
+
+
+def _personal_text(told: dict[str, dict[str, str | None]]) -> str:
+    """Such as ``email: ana@example.cl; sealed: rut, phone``."""
+    parts = [f"{field}: {as_is['value']}" for field, as_is in told.items() if as_is["value"]]
+    for state in ("sealed", "erased"):
+        fields = [field for field, as_is in told.items() if as_is["state"] == state]
+        parts += [f"{state}: {', '.join(fields)}"] if fields else []
+    return "; ".join(parts)
+
+
+def study(
+    who: WhoMeant,
+    *,
+    at_least: AtLeast = 0,
+    deadline_seconds: Deadline = DEADLINE_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was studied through an account, a line each time."""
+    from handlers.composition import open_ledger
+    from handlers.settings import read_settings
+
+    meant = read_who(who)
+    with open_ledger(read_settings()) as acta:
+        answer = acta.queries.study(
+            meant, read_instant(None), knowledge(at_least, deadline_seconds)
+        )
+    if as_json:
+        write_json(answer)
+    else:
+        _show_study(answer)
+
+
+def _show_study(answer: "Study") -> None:
+    say(f"account: {answer.account}")
+    rows = [(line.position, show_time(line.studied_at), line.content) for line in answer.lines]
+    table(("position", "when (UTC)", "content"), rows)
+    _known_up_to(answer.position)
+
+
+def _known_up_to(position: int) -> None:
+    say(f"known up to position {position}")

@@ -1,0 +1,171 @@
+"""Commands for whoever runs a ledger: status, project, keys rotate, migrate."""
+
+import signal
+from datetime import UTC, datetime
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from handlers.cli.arguments import AsJson
+from handlers.cli.output import progress, say, show_time, table, tell, write_json
+from handlers.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from handlers.composition import Acta
+    from handlers.queries import PendingErasure, Status
+    from handlers.workers.projector import Progress, Projector
+
+__all__ = ["migrate", "project", "rotate", "status"]
+
+KIBIBYTE = 1024
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Show the state of the log, and how far the read models are behind its head."""
+    from handlers.composition import open_ledger
+    from handlers.settings import read_settings
+
+    with open_ledger(read_settings()) as acta:
+        state = acta.queries.status()
+    read_models = [
+        {"name": name, "position": position, "lag": state.head - position}
+        for name, position in state.positions.items()
+    ]
+    if not as_json:
+        _show_status(state)
+        return
+    write_json(
+        {
+            "head": state.head,
+            "events": state.events,
+            "read_models": read_models,
+            "sizes_bytes": state.sizes_bytes,
+            "pending_erasures": state.pending_erasures,
+        }
+    )
+
+
+def _show_status(state: "Status") -> None:
+    say(f"head of the log: position {state.head}, {state.events} events")
+    rows = [(name, known, state.head - known) for name, known in state.positions.items()]
+    table(("read model", "position", "lag"), rows)
+    sizes = [(name, f"{size / KIBIBYTE:,.0f} KiB") for name, size in state.sizes_bytes.items()]
+    table(("table", "size"), sizes)
+    say(f"erasures not yet final: {len(state.pending_erasures) or 'none'}")
+    if state.pending_erasures:
+        table(
+            ("person", "erased (UTC)", "what can still be read"),
+            [
+                (pending.person, show_time(pending.erased_at), _still_readable(pending))
+                for pending in state.pending_erasures
+            ],
+        )
+
+
+def _still_readable(pending: "PendingErasure") -> str:
+    until = pending.tax_data_readable_until
+    parts = [f"buyer data until {until}"] if until else []
+    if pending.copies_readable:
+        parts.append("copies made before, until acta keys rotate")
+    return "; ".join(parts)
+
+
+def project(
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="Bring them up to the log as it is now, and end.")
+    ] = False,
+    rebuild: Annotated[
+        str | None,
+        typer.Option("--rebuild", metavar="NAME", help="Fill this read model from zero."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the read models up to the log, and keep them there until SIGTERM or SIGINT."""
+    from handlers.composition import open_ledger
+    from handlers.settings import read_settings
+
+    with open_ledger(read_settings()) as acta:
+        if rebuild is not None:
+            _rebuild(acta, rebuild)
+        done = _catch_up(acta.projector) if once else _follow(acta.projector)
+    if as_json:
+        write_json(done)
+    else:
+        say(f"{done.events} events applied; known up to position {done.position}")
+
+
+def _rebuild(acta: "Acta", name: str) -> None:
+    from handlers.composition import PROJECTIONS
+
+    names = [projection.name for projection in PROJECTIONS]
+    if name not in names:
+        raise InvalidInput(
+            "there is no read model of that name", remedy=f"Name one of {', '.join(names)}."
+        )
+    acta.projector.rebuild(name)
+
+
+def _catch_up(projector: "Projector") -> "Progress":
+    with progress("Projecting") as advance:
+        return projector.catch_up(progress=lambda told: advance(told.events))
+
+
+def _follow(projector: "Projector") -> "Progress":
+    from handlers.workers.projector import Progress
+
+    def stop(*_: object) -> None:
+        # In a thread, for the one that is interrupted here may hold the lock that stopping needs.
+        Thread(target=projector.stop).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    tell("Keeping the read models up to the log; SIGTERM or SIGINT ends it.")
+    total, last = 0, Progress(0, 0, 0)
+
+    def add(told: "Progress") -> None:
+        nonlocal total, last
+        total, last = total + told.events, told
+        advance(total)
+
+    with progress("Projecting") as advance:
+        projector.follow(progress=add)
+    return Progress(last.position, last.head, total)
+
+
+def rotate(*, as_json: AsJson = False) -> None:
+    """Wrap the living keys anew and destroy the old key-encryption key.
+
+    From then on, copies of the database made before an erasure cannot be opened for the erased.
+    Interrupted, it is simply run again.
+    """
+    from handlers.composition import open_ledger
+    from handlers.settings import read_settings
+
+    with open_ledger(read_settings()) as acta, progress("Wrapping keys") as advance:
+        done = acta.vault.rotate(datetime.now(UTC).date(), advance)
+    if as_json:
+        write_json(done)
+        return
+    say(f"new key-encryption key: {done.successor}")
+    say(f"keys wrapped under it: {done.keys_wrapped}")
+    say(f"keys destroyed, their legal term ended: {done.keys_destroyed}")
+    say(f"old key-encryption keys destroyed: {done.key_files_destroyed}")
+
+
+def migrate(*, as_json: AsJson = False) -> None:
+    """Bring a database to this program's version; the embedded one is when it is opened."""
+    from handlers.composition import migrate_database, open_ledger
+    from handlers.settings import read_settings
+
+    settings = read_settings()
+    if settings.database_url is None and settings.administrator_url is None:
+        with open_ledger(settings):
+            applied: list[str] = []
+    else:
+        applied = migrate_database(settings)
+    if as_json:
+        write_json({"applied": applied})
+    else:
+        say("\n".join(f"applied {name}" for name in applied) or "the database is of this version")

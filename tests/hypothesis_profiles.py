@@ -1,10 +1,11 @@
-"""How many examples Hypothesis tries: a tenth, always the same ones, unless it is a soak."""
+"""How many examples Hypothesis tries: a tenth, always the same ones, unless it is a soak.
+
+Importing this module chooses the profile, so it comes before the first test that uses Hypothesis.
+"""
 
 import os
 
-from hypothesis import settings
-
-__all__ = ["load"]
+from hypothesis import Phase, settings
 
 EXAMPLES = 1000
 
@@ -12,13 +13,8 @@ settings.register_profile(
     "fast", max_examples=EXAMPLES // 10, derandomize=True, database=None, deadline=None
 )
 settings.register_profile("soak", max_examples=EXAMPLES, deadline=None, print_blob=True)
-
-
-def load() -> None:
-    """Chooses the profile; comes before the first test that uses Hypothesis."""
-    settings.load_profile("soak" if os.environ.get("ACTA_SOAK") == "1" else "fast")
-
-
-def pytest_configure() -> None:
-    """Chooses the profile where this is a plugin: ``pytest -p tests.hypothesis_profiles``."""
-    load()
+# A mutant has to fail; how small an example would have made it fail is of no interest.
+settings.register_profile(
+    "mutant", settings.get_profile("fast"), phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile("soak" if os.environ.get("ACTA_SOAK") == "1" else "fast")

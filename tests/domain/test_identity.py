@@ -1,7 +1,7 @@
 """Who somebody is, in any spelling; and messages that do not say who (A3, A4)."""
 
 import unicodedata
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,8 +24,8 @@ from domain.identity import (
 
 def read(annotated: Any, text: str) -> str:
     """The canonical spelling of a text of this type."""
-    value: str = TypeAdapter(Annotated[annotated, None]).validate_python(text)
-    return value
+    adapter: TypeAdapter[str] = TypeAdapter(annotated)
+    return adapter.validate_python(text)
 
 
 def fault(annotated: Any, text: str) -> str:

@@ -532,6 +532,33 @@ def test_a_transfer_made_before_the_end_extends_from_the_end() -> None:
         assert days_paid(*outcome.events) == (date(2025, 6, 1), date(2025, 8, 31))
 
 
+@pytest.mark.rule("S5")
+@pytest.mark.parametrize("at", [noon(2025, 4, 1), noon(2025, 4, 30)], ids=["first", "last day"])
+def test_a_card_that_is_charged_late_renews_from_the_old_end(at: datetime) -> None:
+    """A card is charged when what is paid has run out, and while no lapse is recorded."""
+    outcome = given(subscription_decider, *paid(FIRST_OF_MARCH)).when(asks(paying(2, at), system))
+    assert days_paid(*outcome.events) == (date(2025, 4, 1), date(2025, 4, 30))
+
+
+@pytest.mark.rule("S5", "A6")
+@pytest.mark.parametrize(
+    ("past", "at", "months"),
+    [
+        (paid(FIRST_OF_MARCH), noon(2025, 5, 1), 1),
+        ([*paid(FIRST_OF_MARCH), lapsed(noon(2025, 4, 1), END_OF_MARCH)], noon(2025, 4, 2), 1),
+        ([*paid(FIRST_OF_MARCH), ended(FIRST_OF_MARCH, END_OF_MARCH)], noon(2025, 4, 2), 1),
+        (paid(FIRST_OF_MARCH, months=3), noon(2025, 6, 1), 3),
+    ],
+    ids=["its period has passed", "lapsed", "ended", "a transfer"],
+)
+def test_nothing_else_renews_what_has_run_out(
+    past: list[SubscriptionEvent], at: datetime, months: int
+) -> None:
+    """Whatever comes later, or otherwise than by card, needs a reactivation."""
+    outcome = given(subscription_decider, *past).when(asks(paying(2, at, months), system))
+    outcome.then_refused("A6", remedy_contains="ReactivateSubscription")
+
+
 @pytest.mark.rule("S9", "S5", "A6")
 def test_a_transfer_made_after_a_lapse_starts_on_its_own_day() -> None:
     """The first payment after a lapse sets a new day to count from."""

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.identity import Who
+
 __all__ = ["Actor", "ActorKind"]
 
 
@@ -34,4 +36,4 @@ class Actor(BaseModel):
 
     kind: ActorKind
     id: UUID | None = None
-    who: str | None = None
+    who: Who | None = None

@@ -75,11 +75,15 @@ def _valid_who(text: str) -> str:
         try:
             return f"{kind}:{UUID(rest)}"
         except ValueError:
-            raise ValueError(f"{kind}: is followed by an id of 32 hexadecimal digits") from None
+            raise ValueError(
+                f"not an id of an account or a person; write 32 hexadecimal digits after {kind}:"
+            ) from None
     try:
         return _valid_email(text)
     except ValueError:
-        raise ValueError("write an e-mail address, person:ID or account:ID") from None
+        raise ValueError(
+            "not what names an account; write an e-mail address, person:ID or account:ID"
+        ) from None
 
 
 def _valid_language(text: str) -> str:

@@ -250,12 +250,13 @@ class ChoosePaymentMethod(AccountCommand):
 
     means: PaymentMeans
     """Card or transfer."""
-    months: Literal[1, 3, 6, 12]
+    months: Annotated[int, Field(strict=True, json_schema_extra={"enum": [1, 3, 6, 12]})]
     """How many months one payment pays for."""
 
     @model_validator(mode="after")
     def _months_fit_means(self) -> "ChoosePaymentMethod":
-        if (self.means is PaymentMeans.CARD) != (self.months == 1):
+        offered = {PaymentMeans.CARD: (1,), PaymentMeans.TRANSFER: (3, 6, 12)}
+        if self.months not in offered[self.means]:
             raise ValueError("a card pays 1 month at a time, a transfer 3, 6 or 12 (S2)")
         return self
 

@@ -19,10 +19,16 @@ from handlers.store.database import Database
 from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore, reachable
 from handlers.store.reader import head
-from projections.access import ContentAnswer, content_answer
-from projections.account_history import HistoryLine, history_lines
-from projections.billing_history import BillingLine, billing_lines, paid_through
-from projections.study_history import StudyLine, study_lines
+from projections.access import Access, ContentAnswer, content_answer
+from projections.account_history import AccountHistory, HistoryLine, history_lines
+from projections.billing_history import (
+    BillingHistory,
+    BillingLine,
+    billing_lines,
+    paid_through,
+)
+from projections.projection import Projection
+from projections.study_history import StudyHistory, StudyLine, study_lines
 
 __all__ = ["Billing", "History", "Knowledge", "OpenedLine", "Queries", "Status", "Study"]
 
@@ -158,7 +164,7 @@ class Queries:
                 "there is no such thing to have access to",
                 remedy="Ask for: content.",
             )
-        with self._snapshot("access", knowledge) as (connection, position):
+        with self._snapshot(Access, knowledge) as (connection, position):
             account = self._directory.account(who, at=at)
             return content_answer(connection, account, at, position=position)
 
@@ -169,7 +175,7 @@ class Queries:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot("billing_history", knowledge) as (connection, position):
+        with self._snapshot(BillingHistory, knowledge) as (connection, position):
             account = self._account(who, now)
             lines = billing_lines(connection, account)
             return Billing(account, lines, paid_through(lines), position)
@@ -183,7 +189,7 @@ class Queries:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot("account_history", knowledge) as (connection, position):
+        with self._snapshot(AccountHistory, knowledge) as (connection, position):
             account = self._account(who, now)
             lines = history_lines(connection, account)
         opened = tuple(OpenedLine(line, self._opened(line, asker)) for line in lines)
@@ -196,7 +202,7 @@ class Queries:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot("study_history", knowledge) as (connection, position):
+        with self._snapshot(StudyHistory, knowledge) as (connection, position):
             account = self._account(who, now)
             return Study(account, study_lines(connection, account), position)
 
@@ -226,43 +232,50 @@ class Queries:
             )
 
     @contextmanager
-    def _snapshot(self, projection: str, knowledge: Knowledge) -> Generator[tuple[Connection, int]]:
+    def _snapshot(
+        self, projection: type[Projection], knowledge: Knowledge
+    ) -> Generator[tuple[Connection, int]]:
         """A transaction in which a read model stands still, and its position."""
         if self._catch_up is not None:
             self._catch_up()
-        self._wait_for(projection, knowledge)
+        deadline = monotonic() + knowledge.deadline_seconds
+        while True:
+            self._wait_for(projection, knowledge, deadline)
+            with self._standing_still(projection) as (connection, position):
+                # Somebody may have begun to rebuild it just now; then it is waited for anew.
+                if position >= knowledge.at_least:
+                    yield connection, position
+                    return
+
+    @contextmanager
+    def _standing_still(self, projection: type[Projection]) -> Generator[tuple[Connection, int]]:
         with reachable(), self._database.connection() as connection:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
-                    position = _known_position(connection, projection)
-                    if position is None:
-                        raise DeadlinePassed(
-                            f"{projection} knows nothing yet: no projector has run here",
-                            remedy="Run: acta project, or once: acta project --once",
-                        )
-                    yield connection, position
+                    # Before the first look, which is the one that all others see: or a rebuild
+                    # in between would show its empty tables beside the old position.
+                    for table in projection.tables:
+                        table.keep(connection)
+                    yield connection, _known_position(connection, projection) or 0
             finally:
                 connection.isolation_level = None
 
-    def _wait_for(self, projection: str, knowledge: Knowledge) -> None:
-        if knowledge.at_least <= 0:
-            return
+    def _wait_for(
+        self, projection: type[Projection], knowledge: Knowledge, deadline: float
+    ) -> None:
         with reachable(), self._database.connection() as connection:
-            known = head(connection)
-            if knowledge.at_least > known:
+            if knowledge.at_least > 0 and knowledge.at_least > (known := head(connection)):
                 raise PositionBeyondHead(
                     f"position {knowledge.at_least} lies beyond the head of the log, {known}",
                     remedy="Ask for a position that a receipt or an answer named.",
                 )
-            deadline = monotonic() + knowledge.deadline_seconds
-            while (position := _position(connection, projection)) < knowledge.at_least:
-                if monotonic() >= deadline:
-                    raise DeadlinePassed(
-                        f"{projection} knows up to position {position}, not {knowledge.at_least},"
-                        f" after {knowledge.deadline_seconds:g} seconds",
-                        remedy="See that acta project runs, or give it more time with --deadline.",
-                    )
+            while True:
+                position = _known_position(connection, projection)
+                if position is not None and position >= knowledge.at_least:
+                    return
+                if monotonic() >= deadline or (position is None and knowledge.at_least <= 0):
+                    raise _not_known(projection, position, knowledge)
                 Signal().wait(PAUSE_SECONDS)
 
     def _account(self, who: str, now: datetime) -> UUID:
@@ -295,13 +308,24 @@ _PENDING_ERASURES = """
 """
 
 
-def _position(connection: Connection, projection: str) -> int:
-    return _known_position(connection, projection) or 0
+def _not_known(
+    projection: type[Projection], position: int | None, knowledge: Knowledge
+) -> DeadlinePassed:
+    if position is None:
+        return DeadlinePassed(
+            f"{projection.name} knows nothing yet: no projector has run here",
+            remedy="Run: acta project, or once: acta project --once",
+        )
+    return DeadlinePassed(
+        f"{projection.name} knows up to position {position}, not {knowledge.at_least},"
+        f" after {knowledge.deadline_seconds:g} seconds",
+        remedy="See that acta project runs, or give it more time with --deadline.",
+    )
 
 
-def _known_position(connection: Connection, projection: str) -> int | None:
+def _known_position(connection: Connection, projection: type[Projection]) -> int | None:
     """Up to where a read model knows; None before its tables are first made."""
     row = connection.execute(
-        "SELECT position FROM projections.positions WHERE name = %s", (projection,)
+        "SELECT position FROM projections.positions WHERE name = %s", (projection.name,)
     ).fetchone()
     return int(row[0]) if row else None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -157,10 +158,15 @@ def _erased(event: PersonErased) -> str:
 def _sealed(event: Event) -> Jsonb | None:
     values = {
         name: str(value)
-        for name in personal_fields(type(event))
+        for name in _personal_names(type(event))
         if isinstance(value := getattr(event, name), Sealed)
     }
     return Jsonb(values) if values else None
+
+
+@cache
+def _personal_names(event_type: type[Event]) -> tuple[str, ...]:
+    return tuple(personal_fields(event_type))
 
 
 @dataclass(frozen=True, slots=True)

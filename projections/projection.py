@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, ClassVar, LiteralString
 
 from psycopg import Connection, sql
@@ -32,7 +33,9 @@ class Table:
         self.name = name
         self._types = [kind.removesuffix(" NOT NULL") for kind in columns.values()]
         self._identifier = sql.Identifier("projections", name)
-        self._columns = sql.SQL(", ").join(sql.Identifier(column) for column in columns)
+        self._copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+            self._identifier, sql.SQL(", ").join(sql.Identifier(column) for column in columns)
+        )
         defined = [
             sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind))
             for column, kind in columns.items()
@@ -53,14 +56,19 @@ class Table:
             connection.execute(statement)
         connection.execute(sql.SQL("GRANT SELECT ON {} TO acta_analyst").format(self._identifier))
 
+    def keep(self, connection: Connection) -> None:
+        """Keeps it from being made anew until the transaction ends."""
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(self._identifier))
+
     def insert(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
-        """Adds rows, all in one COPY."""
-        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-            self._identifier, self._columns
-        )
-        with connection.cursor().copy(statement) as copy:
+        """Adds rows, all in one COPY; a small batch has none for most tables."""
+        coming = iter(rows)
+        first = next(coming, None)
+        if first is None:
+            return
+        with connection.cursor().copy(self._copy) as copy:
             copy.set_types(self._types)
-            for row in rows:
+            for row in chain([first], coming):
                 copy.write_row(row)
 
 

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(REFUSED)
     except Exception as error:  # noqa: BLE001  the last door: behind it only a traceback is left
         fault = _as_fault(error)
-        tell(f"acta: {fault.message}\n{fault.remedy}")
+        tell(f"acta: {fault.message}\n{fault.remedy[:1].upper()}{fault.remedy[1:]}")
     sys.exit(STOPPED)
 
 

@@ -76,7 +76,9 @@ def apply(
             try:
                 summary = apply_lines(acta, lines, report=report, chunk_lines=chunk_lines)
             except KeyboardInterrupt:
-                tell(f"acta: interrupted; the lines up to {last_line} are answered, and maybe one")
+                tell(
+                    f"acta: interrupted; lines are answered up to {last_line}, or the one after it"
+                )
                 tell("Apply the same file again to go on: nothing happens twice.")
                 raise typer.Exit(INTERRUPTED) from None
     _show_summary(summary, as_json=as_json)
@@ -211,7 +213,9 @@ def _confirm(acta: "Acta", who: str, at: datetime) -> None:
 
     account = Directory(acta.store).account(who, at=at)
     tell(f"This erases for good whoever holds the account {account or 'meant'}.")
-    if not typer.confirm("Erase?", err=True):
+    tell("Type yes to go on:")
+    if sys.stdin.readline().strip().lower() != "yes":
+        tell("Nothing was erased. To be asked nothing: --yes")
         raise typer.Exit(REFUSED_OR_FAULTY)
 
 

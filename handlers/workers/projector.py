@@ -7,7 +7,7 @@ from threading import Event as Signal
 from psycopg import Connection
 from tenacity import (
     Retrying,
-    retry_if_exception_type,
+    retry_if_exception,
     sleep_using_event,
     stop_after_delay,
     stop_any,
@@ -15,7 +15,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from handlers.faults import DatabaseUnavailable
+from handlers.faults import DatabaseUnavailable, DatabaseVersion
 from handlers.store.database import Database
 from handlers.store.event_store import reachable
 from handlers.store.mapper import to_recorded
@@ -97,9 +97,10 @@ class Projector:
 
         Raises:
             DatabaseUnavailable: the database was away for a minute, or when it was stopped.
+            DatabaseVersion: the log holds an event that this program cannot read.
         """
         attempts = Retrying(
-            retry=retry_if_exception_type(DatabaseUnavailable),
+            retry=retry_if_exception(_is_outage),
             stop=stop_any(stop_after_delay(OUTAGE_SECONDS), stop_when_event_set(self._stopped)),
             wait=wait_random_exponential(multiplier=0.1, max=5),
             sleep=sleep_using_event(self._stopped),
@@ -108,7 +109,8 @@ class Projector:
         while not self._stopped.is_set():
             told = attempts(self._one_batch)
             progress(told)
-            if not told.events:
+            # A moment's events cost as much as one: a full batch alone means that more is waiting.
+            if told.events < BATCH_EVENTS:
                 self._stopped.wait(PAUSE_SECONDS)
 
     def stop(self) -> None:
@@ -129,10 +131,21 @@ class Projector:
         with reachable(), self._database.connection() as connection:
             self._prepare(connection)
             settled = settled_position(connection)
+            if not self._is_behind(connection, settled):
+                return settled, 0
             with connection.transaction():
                 # The role's short limit is there for writers, whom readers wait for.
                 connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1min'")
                 return self._step(connection, settled, batch_events)
+
+    def _is_behind(self, connection: Connection, settled: int) -> bool:
+        """Asked first, since to take the positions' rows is a write that ends on the disk."""
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM ledger.events WHERE position <= %s AND position >"
+            " (SELECT min(position) FROM projections.positions WHERE name = ANY(%s)))",
+            (settled, list(self._projections)),
+        ).fetchone()
+        return row is not None and bool(row[0])
 
     def _step(self, connection: Connection, settled: int, batch_events: int) -> tuple[int, int]:
         positions = self._take_positions(connection)
@@ -193,3 +206,8 @@ class Projector:
         )
         for table in projection.tables:
             table.create(connection)
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether waiting can mend it; an event that cannot be read stays so."""
+    return isinstance(error, DatabaseUnavailable) and not isinstance(error, DatabaseVersion)

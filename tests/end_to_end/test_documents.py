@@ -1,0 +1,191 @@
+"""What the documents show is what happens: their commands are run, their output is compared."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from handlers.settings import Settings
+from handlers.store.embedded import EmbeddedServer
+
+PROJECT = Path(__file__).parents[2]
+README = PROJECT / "README.md"
+OPERATIONS = PROJECT / "docs" / "operations.md"
+ACTA = Path(sys.executable).parent
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CHANGES_FROM_RUN_TO_RUN = (
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
+    (re.compile(r"\b(person|system|account_manager) [0-9a-f]{8}\b"), r"\1 <id>"),
+    (re.compile(r"\d+ KiB"), "<size>"),
+    (re.compile(r"2026-1\d-\d\d \d\d:\d\d:\d\d"), "<recorded>"),
+    (re.compile(r" +"), " "),
+    (re.compile(r"─+"), "─"),
+)
+
+
+@dataclass
+class Shown:
+    """A command in a document, and what it prints there."""
+
+    command: str
+    output: list[str] = field(default_factory=list[str])
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced blocks of a language, in order."""
+    text = document.read_text(encoding="utf-8")
+    return [body for kind, body in BLOCK.findall(text) if kind == language]
+
+
+def shown_commands(document: Path) -> Iterator[Shown]:
+    """Commands in console blocks, each with the lines below it."""
+    for block in blocks(document, "console"):
+        shown: Shown | None = None
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                if shown:
+                    yield shown
+                shown = Shown(line.removeprefix("$ "))
+            elif shown:
+                shown.output.append(line)
+        if shown:
+            yield shown
+
+
+def settled(line: str) -> str:
+    """A line without what changes from run to run."""
+    for pattern, replacement in CHANGES_FROM_RUN_TO_RUN:
+        line = pattern.sub(replacement, line)
+    return line.strip()
+
+
+def differs(shown: Sequence[str], printed: Sequence[str]) -> str | None:
+    """Where the output differs from what is shown; ``…`` stands for what was left out.
+
+    Alone on a line it stands for any lines, at the end of one for the rest of it.
+    """
+    rest = [settled(line) for line in printed]
+    anywhere = False
+    for expected in map(settled, shown):
+        if expected == "…":
+            anywhere = True
+            continue
+        matching = (place for place, line in enumerate(rest) if _matches(expected, line))
+        place = next(matching, None)
+        if place is None or (place > 0 and not anywhere):
+            return expected
+        rest, anywhere = rest[place + 1 :], False
+    return None if anywhere or not rest else f"(the end, before: {rest[0]})"
+
+
+def _matches(expected: str, line: str) -> bool:
+    if expected.endswith("…"):
+        return line.startswith(expected.removesuffix("…").rstrip())
+    return line == expected
+
+
+def test_a_difference_from_what_is_shown_is_seen() -> None:
+    assert differs(["a", "…", "c"], ["a", "b", "c"]) is None
+    assert differs(["a b…"], ["a b c"]) is None
+    assert differs(["a", "c"], ["a", "b", "c"]) == "c"
+    assert differs(["a"], ["a", "b"]) == "(the end, before: b)"
+    assert differs(["a", "…"], ["b"]) == "a"
+
+
+def environment(home: Path) -> dict[str, str]:
+    """As a reader's, with a ledger of the test's own and ``acta`` on the path."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("ACTA_")}
+    path = os.pathsep.join([str(ACTA), os.environ["PATH"]])
+    return {**others, "ACTA_HOME": str(home), "PATH": path, "COLUMNS": "110"}
+
+
+@pytest.fixture
+def home(state_folder: Path) -> Iterator[Path]:
+    """A fresh home, whose server runs while the documents are followed."""
+    folder = state_folder / "documents"
+    with EmbeddedServer.start(folder):
+        yield folder
+    shutil.rmtree(folder)
+
+
+def follow(document: Path, surroundings: dict[str, str]) -> None:
+    """Runs a document's commands, one after another, and compares what they print."""
+    for shown in shown_commands(document):
+        program, *arguments = shlex.split(shown.command)
+        ran = subprocess.run(
+            [ACTA / program, *arguments], cwd=PROJECT, env=surroundings, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert differs(shown.output, ran.stdout.splitlines()) is None, ran.stdout
+
+
+def test_readme_shows_what_happens(home: Path) -> None:
+    """Its commands, its Python and its SQL are one story, on a fresh ledger."""
+    follow(README, environment(home))
+    for program in blocks(README, "python"):
+        ran = subprocess.run(
+            [sys.executable, "-c", program], cwd=PROJECT, env=environment(home), check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stdout
+        assert "known from position" in ran.stdout
+    (query,) = blocks(README, "sql")
+    with (
+        EmbeddedServer.start(home) as running,
+        psycopg.connect(running.addresses.administrator) as connection,
+    ):
+        connection.execute("SET ROLE acta_analyst")
+        rows = connection.execute(query.encode()).fetchall()
+    assert sum(payments for _, _, _, payments in rows) >= 8
+
+
+def test_operations_show_what_happens(server: EmbeddedServer, tmp_path: Path) -> None:
+    """Its commands on a server of one's own, and its SQL as the administrator."""
+    name = "acta_operations"
+    with psycopg.connect(server.addresses.administrator, autocommit=True) as administrator:
+        administrator.execute(f"CREATE DATABASE {name}".encode())
+        addresses = {
+            "ACTA_ADMINISTRATOR_URL": make_conninfo(server.addresses.administrator, dbname=name),
+            "ACTA_DATABASE_URL": make_conninfo(server.addresses.application, dbname=name),
+            "ACTA_KEYS": str(tmp_path / "keys"),
+        }
+        follow(OPERATIONS, {**environment(tmp_path), **addresses})
+        with administrator.transaction(force_rollback=True):
+            for statement in blocks(OPERATIONS, "sql"):
+                administrator.execute(statement.encode())
+        administrator.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def test_the_demo_ends_well_and_can_be_run_again() -> None:
+    """``make demo`` runs this program; what README shows of it is what it prints."""
+    play_demo()
+    shown = next(block for block in blocks(README, "text") if "make demo" in block)
+    printed = play_demo()
+    assert differs(shown.splitlines()[1:], printed) is None, printed
+
+
+def play_demo() -> list[str]:
+    """The lines that the demo prints."""
+    ran = subprocess.run(
+        [sys.executable, "examples/demo.py"], cwd=PROJECT, check=False,
+        env={**os.environ, "COLUMNS": "110"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout.splitlines()
+
+
+def test_operations_name_every_setting() -> None:
+    """The table of settings is whole."""
+    text = OPERATIONS.read_text(encoding="utf-8")
+    assert [name for name in Settings.model_fields if f"`ACTA_{name.upper()}`" not in text] == []

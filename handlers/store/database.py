@@ -52,7 +52,6 @@ class Database:
             connection_class=PooledConnection,
             kwargs={"autocommit": True},
             check=_try_if_idle,
-            reset=_note_use,
             open=True,
         )
 
@@ -65,7 +64,11 @@ class Database:
         """
         try:
             with self._pool.connection() as connection:
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    # Noted here, for the pool would have a thread of its own do so each time.
+                    connection.used_at = monotonic()
         except PoolTimeout:
             raise unavailable() from None
 
@@ -108,10 +111,6 @@ def unavailable(reason: str = "it does not answer") -> DatabaseUnavailable:
 def _try_if_idle(connection: PooledConnection) -> None:
     if monotonic() - connection.used_at > IDLE_SECONDS:
         ConnectionPool.check_connection(connection)
-
-
-def _note_use(connection: PooledConnection) -> None:
-    connection.used_at = monotonic()
 
 
 def _without_address(error: psycopg.OperationalError) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from domain.actor import Actor, ActorKind
 from domain.event import Event, Recorded, event_class
 from domain.personal import Personal, Purpose, owner_of, personal_fields
@@ -45,22 +47,31 @@ def to_event(topic: str, payload: bytes) -> Event:
     """The event that was stored under a topic.
 
     Raises:
-        DatabaseVersion: this program knows no such topic.
+        DatabaseVersion: this program knows no such topic, or cannot read what stands under it.
     """
     try:
-        cls = event_class(topic)
+        return event_class(topic).model_validate_json(payload, extra="ignore")
     except KeyError:
-        raise DatabaseVersion(
-            f"the log holds an event of an unknown topic, {topic}",
-            remedy="Use a version of Acta that knows it.",
-        ) from None
-    return cls.model_validate_json(payload, extra="ignore")
+        fault = f"the log holds an event of an unknown topic, {topic}"
+    except ValidationError:
+        fault = f"the log holds an event of topic {topic} that cannot be read"
+    raise DatabaseVersion(fault, remedy="Use a version of Acta that knows it.")
 
 
 def to_recorded(row: Row) -> Recorded | None:
-    """The event in its place; None for one of another application that shares the log."""
+    """The event in its place; None for one of another application that shares the log.
+
+    Raises:
+        DatabaseVersion: this program cannot read it; the message says at which position.
+    """
     if ":" in row.topic:
         return None
+    try:
+        event = to_event(row.topic, row.payload)
+    except DatabaseVersion as fault:
+        raise DatabaseVersion(
+            f"{fault.message}, at position {row.position}", remedy=fault.remedy
+        ) from None
     return Recorded(
         position=row.position,
         stream=row.stream,
@@ -71,7 +82,7 @@ def to_recorded(row: Row) -> Recorded | None:
         command_id=row.command_id,
         correlation_id=row.correlation_id,
         causation_id=row.causation_id,
-        event=to_event(row.topic, row.payload),
+        event=event,
     )
 
 

@@ -103,7 +103,10 @@ def read_header(sealed: Sealed) -> Header:
     nonce = token[end : end + NONCE_BYTES]
     if len(nonce) < NONCE_BYTES:
         raise NotOpened
-    field = token[_FIXED.size : end].decode()
+    try:
+        field = token[_FIXED.size : end].decode()
+    except UnicodeDecodeError:
+        raise NotOpened from None
     return Header(UUID(bytes=key_id), generation, UUID(bytes=event_id), field, nonce)
 
 

@@ -8,10 +8,15 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from uuid import UUID, uuid4
+from typing import ParamSpec, TypeVar
+from uuid import UUID, uuid4, uuid5
+
+from psycopg import Connection
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from domain.personal import Purpose, Sealed
 from handlers.faults import KeyMissing
@@ -29,6 +34,9 @@ from handlers.store.sealing import (
 )
 
 __all__ = ["DataKey", "NewKey", "Rotation", "Vault"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 KEY_LIFETIME_SECONDS = 60
 """No process keeps an unwrapped key longer, so that an erasure reaches everywhere within it."""
@@ -97,6 +105,13 @@ class ExpiringKeys:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+
+
+def _despite_rotation(look: Callable[P, R]) -> Callable[P, R]:
+    """Looks again: a rotation may have come between a look at the database and at the folder."""
+    return retry(
+        retry=retry_if_exception_type(KeyMissing), stop=stop_after_attempt(3), reraise=True
+    )(look)
 
 
 class Vault:
@@ -197,61 +212,67 @@ class Vault:
             today: keys whose legal term ended before this day are destroyed first.
             progress: told how many keys have been wrapped so far.
         """
-        destroyed = self._destroy_due(today)
-        while True:
-            retired = self._current()
-            assert retired is not None  # noqa: S101  founded when the vault was opened
-            successor = uuid4()
-            old, new = self._folder.read(retired), self._folder.create(successor)
-            wrapped = self._wrap_all(retired, old, successor, new, progress)
-            if wrapped is not None:
-                break
-            self._folder.destroy(successor)
-        self.forget()
-        files = self._folder.ids() - {successor}
-        for key_id in files & self._retired():
-            self._folder.destroy(key_id)
-        return Rotation(successor, wrapped, destroyed, len(files & self._retired()))
+        with self._database.connection() as connection, _one_at_a_time(connection):
+            destroyed = self._destroy_due(connection, today)
+            while (wrapped := self._hand_over(connection, progress)) is None:
+                pass
+            self.forget()
+            unneeded = self._folder.ids() & self._retired(connection)
+            for key_id in unneeded:
+                self._folder.destroy(key_id)
+        successor, keys = wrapped
+        return Rotation(successor, keys, destroyed, len(unneeded))
+
+    def _hand_over(
+        self, connection: Connection, progress: Callable[[int], None]
+    ) -> tuple[UUID, int] | None:
+        """The successor, and how many keys it wraps; None when a key came or went meanwhile."""
+        retired = self._current()
+        assert retired is not None  # noqa: S101  founded when the vault was opened
+        # Made from the id it follows, so that what a killed rotation left is replaced.
+        successor = uuid5(retired, "successor")
+        self._folder.destroy(successor)
+        old, new = self._folder.read(retired), self._folder.create(successor)
+        keys, named = self._wrap_all(connection, old, new, progress)
+        # On the connection that holds the lock: lost with it, the rotation cannot take effect.
+        row = connection.execute(
+            "SELECT vault.rotate(%s, %s, %b::uuid[], %b::bytea[], %b::text[], %b::bytea[])",
+            (
+                retired,
+                successor,
+                list(keys),
+                list(keys.values()),
+                list(named),
+                list(named.values()),
+            ),
+        ).fetchone()
+        return (successor, len(keys)) if row and row[0] else None
 
     def _wrap_all(
-        self, retired: UUID, old: bytes, successor: UUID, new: bytes,
-        progress: Callable[[int], None],
-    ) -> int | None:  # fmt: skip
+        self, connection: Connection, old: bytes, new: bytes, progress: Callable[[int], None]
+    ) -> tuple[dict[UUID, bytes], dict[str, bytes]]:
+        """Every key by id and every secret by name, wrapped anew."""
         keys: dict[UUID, bytes] = {}
-        with self._database.connection() as connection:
-            for key_id, person, purpose, generation, wrapped in connection.execute(
-                "SELECT id, person, purpose, generation, wrapped FROM vault.keys"
-            ):
-                place = _place(key_id, person, purpose, generation)
-                keys[key_id] = self._wrap(self._unwrap(wrapped, old, place), new, place)
-                progress(len(keys))
-            named = {
-                name: self._wrap(self._unwrap(wrapped, old, name.encode()), new, name.encode())
-                for name, wrapped in connection.execute("SELECT name, wrapped FROM vault.secrets")
-            }
-            row = connection.execute(
-                "SELECT vault.rotate(%s, %s, %b::uuid[], %b::bytea[], %b::text[], %b::bytea[])",
-                (
-                    retired,
-                    successor,
-                    list(keys),
-                    list(keys.values()),
-                    list(named),
-                    list(named.values()),
-                ),
-            ).fetchone()
-        return len(keys) if row and row[0] else None
+        for key_id, person, purpose, generation, wrapped in connection.execute(
+            "SELECT id, person, purpose, generation, wrapped FROM vault.keys"
+        ):
+            place = _place(key_id, person, purpose, generation)
+            keys[key_id] = self._wrap(self._unwrap(wrapped, old, place), new, place)
+            progress(len(keys))
+        named = {
+            name: self._wrap(self._unwrap(wrapped, old, name.encode()), new, name.encode())
+            for name, wrapped in connection.execute("SELECT name, wrapped FROM vault.secrets")
+        }
+        return keys, named
 
-    def _destroy_due(self, today: date) -> int:
-        with self._database.connection() as connection:
-            row = connection.execute("SELECT vault.destroy_due_keys(%s)", (today,)).fetchone()
+    def _destroy_due(self, connection: Connection, today: date) -> int:
+        row = connection.execute("SELECT vault.destroy_due_keys(%s)", (today,)).fetchone()
         return int(row[0]) if row else 0
 
-    def _retired(self) -> set[UUID]:
-        with self._database.connection() as connection:
-            rows = connection.execute(
-                "SELECT id FROM vault.key_encryption_keys WHERE retired_at IS NOT NULL"
-            ).fetchall()
+    def _retired(self, connection: Connection) -> set[UUID]:
+        rows = connection.execute(
+            "SELECT id FROM vault.key_encryption_keys WHERE retired_at IS NOT NULL"
+        ).fetchall()
         return {key_id for (key_id,) in rows}
 
     # ------------------------------------------------------------ wrapping
@@ -276,6 +297,7 @@ class Vault:
         if self._current() != key_id:
             self._folder.destroy(key_id)
 
+    @_despite_rotation
     def _secret(self, name: str) -> bytes:
         known = self._known.get(name)
         if isinstance(known, bytes):
@@ -313,6 +335,7 @@ class Vault:
             (key_id,),
         )
 
+    @_despite_rotation
     def _load_key(self, query: str, parameters: tuple[object, ...]) -> DataKey | None:
         with self._database.connection() as connection:
             row = connection.execute(query.encode(), parameters).fetchone()
@@ -326,6 +349,7 @@ class Vault:
         self._known.put((person, Purpose(purpose)), key)
         return key
 
+    @_despite_rotation
     def _make_key(self, person: UUID, purpose: Purpose) -> tuple[DataKey, NewKey]:
         current = self._current()
         assert current is not None  # noqa: S101  founded when the vault was opened
@@ -356,6 +380,17 @@ class Vault:
                 "the key-encryption key does not fit this database",
                 remedy="Bring back the folder of keys of this database, or name it with ACTA_KEYS.",
             ) from None
+
+
+@contextmanager
+def _one_at_a_time(connection: Connection) -> Generator[None]:
+    """One rotation at a time; the lock goes with the connection, however that ends."""
+    connection.execute("SELECT pg_advisory_lock(1633907813)")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(1633907813)")
 
 
 def _place(key_id: UUID, person: UUID, purpose: str, generation: int) -> bytes:

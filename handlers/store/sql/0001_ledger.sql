@@ -209,7 +209,11 @@ DECLARE
     item jsonb;
     used bigint;
 BEGIN
-    IF alongside ? 'keys' AND EXISTS (
+    IF alongside ?| ARRAY['keys', 'erased'] THEN
+        -- Held to commit, and taken before the look: a rotation waits for it and wraps these too.
+        LOCK TABLE vault.keys IN ROW EXCLUSIVE MODE;
+    END IF;
+    IF EXISTS (
         SELECT FROM jsonb_array_elements(alongside -> 'keys') AS k
         JOIN vault.key_encryption_keys e ON e.id = (k ->> 'key_encryption_key')::uuid
         WHERE e.retired_at IS NOT NULL
@@ -297,10 +301,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 -- What can make an append wait comes before the positions are drawn, for readers wait from there.
 DECLARE
     count int := cardinality(streams);
+    persons uuid[] := ARRAY(SELECT jsonb_array_elements_text(receipt -> 'persons')::uuid);
+    erased uuid := (alongside #>> '{erased,person}')::uuid;
     first_position bigint;
     now_recorded timestamptz;
 BEGIN
-    PERFORM ledger.lock_streams(streams, read_streams);
+    -- Persons too: the digest of what they were asked stays with no receipt that an erasure misses.
+    PERFORM ledger.lock_streams(array_remove(streams || erased, NULL), read_streams || persons);
     IF cardinality(read_streams) > 0 THEN
         PERFORM ledger.refuse_moved(read_streams, read_versions);
     END IF;
@@ -327,9 +334,10 @@ BEGIN
     END IF;
     IF receipt IS NOT NULL THEN
         INSERT INTO ledger.receipts
-        VALUES (append.command_id, decode(receipt ->> 'input_digest', 'hex'),
-                ARRAY(SELECT jsonb_array_elements_text(receipt -> 'persons')::uuid),
-                first_position, first_position + count - 1,
+        VALUES (append.command_id,
+                CASE WHEN NOT EXISTS (SELECT FROM vault.erasures e WHERE e.person = ANY (persons))
+                     THEN decode(receipt ->> 'input_digest', 'hex') END,
+                persons, first_position, first_position + count - 1,
                 COALESCE(first_position + count - 1, (receipt ->> 'decided_at')::bigint),
                 NULLIF(receipt -> 'refusal', 'null'), clock_timestamp());
     END IF;

@@ -1,7 +1,7 @@
-"""PostgreSQL without a server to look after: one that runs while somebody uses its folder.
+"""A share in the server of a folder, and how those who have one agree with its supervisor.
 
-How processes agree, by three ``flock`` files in ``home/postgresql`` (the kernel lets go of a lock
-when its holder dies, however it dies):
+They agree by three ``flock`` files in ``home/postgresql`` (the kernel lets go of a lock when its
+holder dies, however it dies):
 
 - ``users.lock`` is held shared by each handle. The supervisor, a process apart, waits for it
   exclusively; it gets it when no handle is left, also when the last was killed, and stops the
@@ -36,52 +36,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-import platformdirs
-from psycopg.conninfo import make_conninfo
+import psutil
 
 from handlers import faults
-from handlers.store.embedded_supervisor import (
-    ADMINISTRATOR,
-    APPLICATION,
-    DATABASE,
-    PORT,
-    SUPERVISOR,
-    Account,
-    Cluster,
-    Layout,
-    find_supervisor,
-    folder_faults,
-    open_lock,
-    read_password,
-)
+from handlers.store.embedded.account import Account
+from handlers.store.embedded.cluster import Cluster
+from handlers.store.embedded.credentials import Addresses, read_addresses
+from handlers.store.embedded.folders import folder_faults, prepare_folders
+from handlers.store.embedded.layout import Layout
+from handlers.store.embedded.locks import locked, open_lock, opened, try_lock
 
-__all__ = ["Addresses", "EmbeddedServer", "default_home"]
+__all__ = ["EmbeddedServer"]
 
-
-def default_home() -> Path:
-    """Return the folder of the embedded store when none is chosen (``ACTA_HOME``)."""
-    return Path("/var/lib/acta") if os.geteuid() == 0 else platformdirs.user_data_path("acta")
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the database answers, as libpq connection strings. They hold passwords.
-
-    Attributes:
-        administrator: for migrations; may do anything in this server.
-        application: for everything else; may do what migrations grant.
-    """
-
-    administrator: str = field(repr=False)
-    application: str = field(repr=False)
+# By name, not imported: a module that is run by -m must not have been imported by its package.
+SUPERVISOR: Final = "handlers.store.embedded.supervisor"
 
 
 class EmbeddedServer:
@@ -100,7 +74,7 @@ class EmbeddedServer:
 
     def __init__(self, cluster: Cluster, users_lock: int) -> None:
         """Use :meth:`start`."""
-        self.addresses = _addresses(cluster)
+        self.addresses = read_addresses(cluster.layout, cluster.account)
         self._cluster = cluster
         self._users_lock: int | None = users_lock
         self._closing = Lock()
@@ -108,7 +82,7 @@ class EmbeddedServer:
 
     @classmethod
     def start(cls, home: Path, *, server_user: str = "nobody") -> Self:
-        """Take a share in the server of a folder; return when it is ready.
+        """Takes a share in the server of a folder; returns when it is ready.
 
         Args:
             home: the folder; made if it is missing. Folders that exist are never changed.
@@ -123,8 +97,8 @@ class EmbeddedServer:
         with folder_faults(home):
             layout = Layout(home.resolve())
             cluster = Cluster(layout, Account.for_server(server_user))
-            cluster.prepare_folders()
-            with _locked(layout.start_lock) as start_lock:
+            prepare_folders(layout, cluster.account)
+            with locked(layout.start_lock) as start_lock:
                 users_lock = open_lock(layout.users_lock)
                 try:
                     fcntl.flock(users_lock, fcntl.LOCK_SH)
@@ -136,34 +110,36 @@ class EmbeddedServer:
                     raise
 
     def close(self) -> None:
-        """Give up this share. The last one returns when the server is stopped."""
+        """Gives up this share. The last one returns when the server is stopped."""
         with self._closing:
-            if self._users_lock is None:
-                return
             users_lock, self._users_lock = self._users_lock, None
-            atexit.unregister(self.close)
-            layout = self._cluster.layout
-            try:
-                start_lock = open_lock(layout.start_lock)
-            except FileNotFoundError:  # somebody removed the folder
-                os.close(users_lock)
-                return
-            try:
-                fcntl.flock(start_lock, fcntl.LOCK_EX)
-                # Closed and asked anew, not converted: a lock belongs to all who inherited it,
-                # and a forked child may still use its share.
-                os.close(users_lock)
-                if self._is_unused():
-                    # The supervisor, if there is one, stops the server now, and then ends.
-                    with _locked(layout.supervisor_lock):
-                        self._cluster.stop()
-            finally:
-                os.close(start_lock)
+            if users_lock is not None:
+                atexit.unregister(self.close)
+                self._leave(users_lock)
+
+    def _leave(self, users_lock: int) -> None:
+        layout = self._cluster.layout
+        try:
+            start_lock = open_lock(layout.start_lock)
+        except FileNotFoundError:  # somebody removed the folder
+            os.close(users_lock)
+            return
+        try:
+            fcntl.flock(start_lock, fcntl.LOCK_EX)
+            # Closed and asked anew, not converted: a lock belongs to all who inherited it, and a
+            # forked child may still use its share.
+            os.close(users_lock)
+            if self._is_unused():
+                # The supervisor, if there is one, stops the server now, and then ends.
+                with locked(layout.supervisor_lock):
+                    self._cluster.stop()
+        finally:
+            os.close(start_lock)
 
     def _is_unused(self) -> bool:
-        with _opened(self._cluster.layout.users_lock) as users_lock:
+        with opened(self._cluster.layout.users_lock) as users_lock:
             # Held exclusively, it is the supervisor's, who is stopping the server already.
-            return _try(users_lock, fcntl.LOCK_EX) or not _try(users_lock, fcntl.LOCK_SH)
+            return try_lock(users_lock, fcntl.LOCK_EX) or not try_lock(users_lock, fcntl.LOCK_SH)
 
     def __enter__(self) -> Self:
         return self
@@ -177,26 +153,10 @@ class EmbeddedServer:
         self.close()
 
 
-def _addresses(cluster: Cluster) -> Addresses:
-    def address(role: str) -> str:
-        return make_conninfo(
-            host=str(cluster.layout.sockets),
-            port=PORT,
-            dbname=DATABASE,
-            user=role,
-            password=read_password(cluster.layout, role),
-            # Whoever else listens there is not to be told the password.
-            require_auth="scram-sha-256",
-            requirepeer=cluster.account.name,
-        )
-
-    return Addresses(administrator=address(ADMINISTRATOR), application=address(APPLICATION))
-
-
 def _is_served(cluster: Cluster) -> bool:
-    """Tell whether the server runs and will be stopped; ``start.lock`` and a share are held."""
-    with _opened(cluster.layout.supervisor_lock) as supervisor_lock:
-        if _try(supervisor_lock, fcntl.LOCK_EX):
+    """Tells whether the server runs and will be stopped; ``start.lock`` and a share are held."""
+    with opened(cluster.layout.supervisor_lock) as supervisor_lock:
+        if try_lock(supervisor_lock, fcntl.LOCK_EX):
             return False
         if cluster.ready:
             return True
@@ -205,22 +165,31 @@ def _is_served(cluster: Cluster) -> bool:
 
 
 def _dismiss_supervisor(cluster: Cluster, supervisor_lock: int) -> None:
-    """End a supervisor whose server is gone. It waits for our share, and so does nothing else."""
+    """Ends a supervisor whose server is gone. It waits for our share, and so does nothing else."""
     number = os.pread(supervisor_lock, 20, 0).decode()
-    supervisor = find_supervisor(cluster.layout, int(number)) if number.isdecimal() else None
+    supervisor = _find_supervisor(cluster.layout, int(number)) if number.isdecimal() else None
     if supervisor is not None:
         supervisor.kill()
         fcntl.flock(supervisor_lock, fcntl.LOCK_EX)
-    elif not _try(supervisor_lock, fcntl.LOCK_EX):  # else it was killed just now
+    elif not try_lock(supervisor_lock, fcntl.LOCK_EX):  # else it was killed just now
         raise faults.DatabaseUnavailable(
-            f"The PostgreSQL in {cluster.layout.data} is run from elsewhere, "
-            f"perhaps by another container.",
-            remedy="stop Acta there, or set ACTA_DATABASE_URL",
+            f"the PostgreSQL in {cluster.layout.data} is run from elsewhere, "
+            f"perhaps by another container",
+            remedy="Stop Acta there, or set ACTA_DATABASE_URL.",
         )
 
 
+def _find_supervisor(layout: Layout, process_id: int) -> psutil.Process | None:
+    """Returns the process of this number, if it is the supervisor of the folder."""
+    with suppress(psutil.Error):
+        process = psutil.Process(process_id)
+        if {SUPERVISOR, str(layout.home)} <= set(process.cmdline()):
+            return process
+    return None
+
+
 def _start_supervisor(cluster: Cluster, start_lock: int) -> None:
-    """Start a supervisor and wait until it says that the server is ready."""
+    """Starts a supervisor and waits until it says that the server is ready."""
     listening, telling = os.pipe()
     with os.fdopen(listening) as outcome:
         try:
@@ -230,7 +199,7 @@ def _start_supervisor(cluster: Cluster, start_lock: int) -> None:
                     *(cluster.layout.home, cluster.account.name, str(start_lock), str(telling)),
                 ],
                 # Found again from here, however this package was found: installed or beside us.
-                cwd=Path(__file__).resolve().parents[2],
+                cwd=Path(__file__).resolve().parents[3],
                 check=False,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -247,33 +216,9 @@ def _start_supervisor(cluster: Cluster, start_lock: int) -> None:
 def _raise_told(cluster: Cluster, told: dict[str, str] | None) -> None:
     if told is None:
         raise faults.DatabaseUnavailable(
-            f"The supervisor of the PostgreSQL in {cluster.layout.data} ended early.",
-            remedy=f"try again; the server's log is {cluster.layout.log}",
+            f"the supervisor of the PostgreSQL in {cluster.layout.data} ended early",
+            remedy=f"Try again; the server's log is {cluster.layout.log}.",
         )
     if "fault" in told:
         fault: type[faults.Fault] = getattr(faults, told["fault"])
         raise fault(told["message"], remedy=told["remedy"])
-
-
-@contextmanager
-def _opened(path: Path) -> Generator[int]:
-    descriptor = open_lock(path)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[int]:
-    with _opened(path) as descriptor:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-
-
-def _try(descriptor: int, lock: int) -> bool:
-    try:
-        fcntl.flock(descriptor, lock | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

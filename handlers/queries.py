@@ -15,9 +15,9 @@ from domain.authority import may_open
 from domain.event import event_class
 from domain.personal import Sealed, personal_fields
 from handlers.faults import DeadlinePassed, InvalidInput, PositionBeyondHead
-from handlers.store.database import Database
+from handlers.store.database import Database, reachable
 from handlers.store.directory import Directory
-from handlers.store.event_store import EventStore, reachable
+from handlers.store.event_store import EventStore
 from handlers.store.reader import head
 from projections.access import Access, ContentAnswer, content_answer
 from projections.account_history import AccountHistory, HistoryLine, history_lines

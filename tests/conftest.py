@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -78,9 +79,9 @@ def server(state_folder: Path) -> Iterator[EmbeddedServer]:
         yield server
 
 
-@pytest.fixture
-def database(server: EmbeddedServer, tmp_path: Path) -> Iterator[TestDatabase]:
-    """A database of the test's own, dropped afterwards whoever still uses it."""
+@contextmanager
+def new_database(server: EmbeddedServer, keys: Path) -> Iterator[TestDatabase]:
+    """A migrated, empty database, dropped afterwards whoever still uses it."""
     name = f"test_{uuid4().hex}"
     with connect(server.addresses.administrator) as administrator:
         administrator.execute(
@@ -92,11 +93,18 @@ def database(server: EmbeddedServer, tmp_path: Path) -> Iterator[TestDatabase]:
             name=name,
             application=make_conninfo(server.addresses.application, dbname=name),
             administrator=make_conninfo(server.addresses.administrator, dbname=name),
-            keys=tmp_path / "keys",
+            keys=keys,
         )
         administrator.execute(
             sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
         )
+
+
+@pytest.fixture
+def database(server: EmbeddedServer, tmp_path: Path) -> Iterator[TestDatabase]:
+    """A database of the test's own."""
+    with new_database(server, tmp_path / "keys") as database:
+        yield database
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from handlers.cli.lines import (
 from handlers.composition import Acta
 from handlers.faults import CommandIdReused, Fault
 from handlers.ledger import Answer, EventReference
-from handlers.store.event_store import StoredReceipt, reachable
+from handlers.store.event_store import StoredReceipt
 
 __all__ = ["LineReport", "Outcome", "Summary", "apply_lines", "read_lines"]
 
@@ -204,14 +204,13 @@ def _faulty(number: int, unreadable: UnreadableLine) -> LineReport:
 
 
 def _answer(acta: Acta, asked: Asked, known: Mapping[UUID, StoredReceipt]) -> Answer:
-    with reachable():
-        stored = known.get(asked.command_id)
-        if stored is not None:
-            return acta.ledger.repeated(stored, asked.command, asked.actor)
-        return acta.ledger.answer(
-            asked.command,
-            asked.actor,
-            asked.command_id,
-            correlation_id=asked.correlation_id,
-            causation_id=asked.causation_id,
-        )
+    stored = known.get(asked.command_id)
+    if stored is not None:
+        return acta.ledger.repeated(stored, asked.command, asked.actor)
+    return acta.ledger.answer(
+        asked.command,
+        asked.actor,
+        asked.command_id,
+        correlation_id=asked.correlation_id,
+        causation_id=asked.causation_id,
+    )

@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from handlers.faults import DatabaseUnavailable
 from handlers.store.migrations import check_version
 
-__all__ = ["Database", "connect"]
+__all__ = ["Database", "connect", "reachable", "unavailable"]
 
 
 IDLE_SECONDS = 1.0
@@ -111,6 +111,19 @@ def unavailable(reason: str = "it does not answer") -> DatabaseUnavailable:
 def _try_if_idle(connection: PooledConnection) -> None:
     if monotonic() - connection.used_at > IDLE_SECONDS:
         ConnectionPool.check_connection(connection)
+
+
+@contextmanager
+def reachable() -> Generator[None]:
+    """Turns a lost database into a fault.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise unavailable(error.diag.message_primary or "the connection was lost") from error
 
 
 def _without_address(error: psycopg.OperationalError) -> str:

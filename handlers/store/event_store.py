@@ -1,20 +1,18 @@
 """The event store: streams, receipts and claims, read and written through one recorder."""
 
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
-import psycopg
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 
 from domain.actor import Actor
 from domain.event import Recorded
 from domain.refusal import Refused
 from handlers.store.append import Append
-from handlers.store.database import Database, unavailable
+from handlers.store.database import Database, reachable, unavailable
 from handlers.store.mapper import needed_keys, seal_event, to_payload, to_recorded
 from handlers.store.reader import Row, head, read_rows, settled_position
 from handlers.store.recorder import ApplicationLog, Envelope
@@ -267,16 +265,3 @@ class EventStore:
     def _rows(self, query: LiteralString, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with reachable(), self.database.connection() as connection:
             return connection.cursor(binary=True).execute(query, parameters).fetchall()
-
-
-@contextmanager
-def reachable() -> Generator[None]:
-    """Turns a lost database into a fault.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be reached.
-    """
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        raise unavailable(error.diag.message_primary or "the connection was lost") from error

@@ -20,7 +20,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from domain.personal import Purpose, Sealed
 from handlers.faults import KeyMissing
-from handlers.store.database import Database
+from handlers.store.database import Database, reachable
 from handlers.store.key_folder import KEY_BYTES, KeyFolder
 from handlers.store.sealing import (
     NONCE_BYTES,
@@ -183,7 +183,7 @@ class Vault:
 
     def person(self, kind: str, digest: bytes) -> UUID | None:
         """Whom an e-mail or RUT belongs to, by its digest."""
-        with self._database.connection() as connection:
+        with reachable(), self._database.connection() as connection:
             row = connection.execute(
                 "SELECT person FROM vault.people WHERE kind = %s AND digest = %s", (kind, digest)
             ).fetchone()
@@ -191,7 +191,7 @@ class Vault:
 
     def digests_of(self, person: UUID, kind: str) -> set[bytes]:
         """The digests by which a person is found, of one kind."""
-        with self._database.connection() as connection:
+        with reachable(), self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT digest FROM vault.people WHERE kind = %s AND person = %s", (kind, person)
             ).fetchall()
@@ -212,7 +212,7 @@ class Vault:
             today: keys whose legal term ended before this day are destroyed first.
             progress: told how many keys have been wrapped so far.
         """
-        with self._database.connection() as connection, _one_at_a_time(connection):
+        with reachable(), self._database.connection() as connection, _one_at_a_time(connection):
             destroyed = self._destroy_due(connection, today)
             while (wrapped := self._hand_over(connection, progress)) is None:
                 pass
@@ -278,7 +278,7 @@ class Vault:
     # ------------------------------------------------------------ wrapping
 
     def _current(self) -> UUID | None:
-        with self._database.connection() as connection:
+        with reachable(), self._database.connection() as connection:
             row = connection.execute(
                 "SELECT id FROM vault.key_encryption_keys WHERE retired_at IS NULL"
             ).fetchone()
@@ -290,7 +290,7 @@ class Vault:
         key = self._folder.create(key_id)
         names = [INDEX_SECRET, INPUT_SECRET]
         wrapped = [self._wrap(secrets.token_bytes(KEY_BYTES), key, name.encode()) for name in names]
-        with self._database.connection() as connection:
+        with reachable(), self._database.connection() as connection:
             connection.execute(
                 "SELECT vault.keep_secrets(%s, %b::text[], %b::bytea[])", (key_id, names, wrapped)
             )
@@ -302,7 +302,7 @@ class Vault:
         known = self._known.get(name)
         if isinstance(known, bytes):
             return known
-        with self._database.connection() as connection:
+        with reachable(), self._database.connection() as connection:
             row = connection.execute(
                 "SELECT key_encryption_key, wrapped FROM vault.secrets WHERE name = %s", (name,)
             ).fetchone()
@@ -337,7 +337,7 @@ class Vault:
 
     @_despite_rotation
     def _load_key(self, query: str, parameters: tuple[object, ...]) -> DataKey | None:
-        with self._database.connection() as connection:
+        with reachable(), self._database.connection() as connection:
             row = connection.execute(query.encode(), parameters).fetchone()
         if row is None:
             return None

@@ -16,8 +16,7 @@ from tenacity import (
 )
 
 from handlers.faults import DatabaseUnavailable, DatabaseVersion
-from handlers.store.database import Database
-from handlers.store.event_store import reachable
+from handlers.store.database import Database, reachable
 from handlers.store.mapper import to_recorded
 from handlers.store.reader import head, read_rows, settled_position
 from projections.projection import Projection

@@ -1,0 +1,450 @@
+"""Personal data is nowhere in clear: not in a file, a table, a receipt or a message (D10).
+
+Canaries are values that exist nowhere else. They are given to a ledger in every way there is; then
+everything that it left behind is searched for them. The same search finds each of them once the
+sealing is taken out, so it is the sealing that hides them.
+"""
+
+import json
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg import Connection
+from pydantic import ValidationError
+
+from domain.account import RegisterUser
+from domain.personal import Purpose
+from handlers.cli import main
+from handlers.cli.apply import LineReport, apply_lines
+from handlers.composition import Acta, open_ledger
+from handlers.faults import Fault
+from handlers.settings import Settings
+from handlers.store.database import connect
+from handlers.store.embedded import EmbeddedServer
+from handlers.store.sealing import Cipher
+from handlers.store.vault import INDEX_SECRET, INPUT_SECRET
+from tests.handlers.store.canaries import Canaries, Canary, files_of, tables_of
+from tests.handlers.store.stories import MANAGER, NOON, SOMEBODY, home_of, seed
+
+WORDS = (
+    "given_name",
+    "paternal_surname",
+    "maternal_surname",
+    "email",
+    "email_domain",
+    "new_email",
+    "note",
+    "company_name",
+    "line_of_business",
+    "street",
+    "erased_name",
+    "erased_email",
+)
+NEVER_STORED = ("refused_name", "refused_email", "faulty_name", "faulty_email", "reused_name")
+"""Given in commands that came to nothing: no sealed form of them stays either."""
+
+
+class NoCipher:
+    """Encrypts nothing."""
+
+    def encrypt(self, key: bytes, nonce: bytes, data: bytes, associated: bytes) -> bytes:  # noqa: ARG002
+        """The data as they are."""
+        return data
+
+    def decrypt(self, key: bytes, nonce: bytes, data: bytes, associated: bytes) -> bytes:  # noqa: ARG002
+        """The data as they are."""
+        return data
+
+
+@dataclass
+class Cage:
+    """The canaries, and the commands that carry them."""
+
+    chance: random.Random
+    kept: dict[str, Canary] = field(default_factory=dict[str, Canary])
+    never_stored: dict[str, Canary] = field(default_factory=dict[str, Canary])
+
+    def __post_init__(self) -> None:
+        self.kept = {name: Canary.word(self.chance) for name in WORDS}
+        self.kept |= {name: Canary.rut(self.chance) for name in ("rut", "company_rut")}
+        self.kept |= {name: Canary.phone(self.chance) for name in ("phone", "erased_phone")}
+        self.never_stored = {name: Canary.word(self.chance) for name in NEVER_STORED}
+        self.never_stored["refused_rut"] = Canary.rut(self.chance)
+        self.never_stored["refused_phone"] = Canary.phone(self.chance)
+
+    def __getitem__(self, name: str) -> str:
+        return (self.kept | self.never_stored)[name].text
+
+    def email(self, name: str = "email") -> str:
+        return f"{self[name]}@{self['email_domain']}.example.com"
+
+
+def line(command: str, actor: dict[str, str], **given: Any) -> bytes:
+    """A command as a line of a file."""
+    envelope = {"command": command, "id": str(uuid4()), "actor": actor}
+    return json.dumps({"at": NOON.isoformat()} | envelope | given, ensure_ascii=False).encode()
+
+
+STAFF = {"kind": "account_manager", "id": str(MANAGER.id)}
+SYSTEM = {"kind": "system"}
+ANYBODY = {"kind": "person"}
+
+
+def fine_lines(cage: Cage) -> list[bytes]:
+    """Commands of every kind that carries personal data."""
+    who = {"account": cage.email()}
+    owner = {"kind": "person", "who": cage.email()}
+    return [
+        line(
+            "RegisterUser",
+            ANYBODY,
+            given_name=cage["given_name"],
+            paternal_surname=cage["paternal_surname"],
+            maternal_surname=cage["maternal_surname"],
+            email=cage.email(),
+            phone=cage["phone"],
+            rut=cage["rut"],
+        ),
+        line("ConfirmPhone", SYSTEM, **who),
+        line("SetPassword", owner, **who),
+        line("StartSubscription", owner, **who),
+        line(
+            "ChooseTaxDocument",
+            owner,
+            **who,
+            kind="factura",
+            company_name=f"{cage['company_name']} SpA",
+            company_rut=cage["company_rut"],
+            line_of_business=cage["line_of_business"],
+            address=f"{cage['street']} 123, Ñuñoa",
+        ),
+        line(
+            "ConfirmPlan",
+            owner,
+            **who,
+            plan="full-access",
+            price_version=1,
+            monthly_price_minor=9990,
+            currency="CLP",
+        ),
+        line("ChoosePaymentMethod", owner, **who, means="card", months=1),
+        line(
+            "CapturePayment",
+            SYSTEM,
+            **who,
+            payment=str(uuid4()),
+            amount_minor=9990,
+            currency="CLP",
+            gateway_reference="gw-0001",
+        ),
+        line("StudyContent", owner, **who, content="algebra/unit-1"),
+        line("AssignAccountManager", STAFF, **who, account_manager=str(MANAGER.id)),
+        line("SuspendAccount", STAFF, **who, reason="other", note=f"Es {cage['note']}"),
+        line("ReinstateAccount", STAFF, **who, reason="resolved"),
+        line("ChangeUserCode", STAFF, **who, email=cage.email("new_email")),
+        line(
+            "RegisterUser",
+            ANYBODY,
+            given_name=cage["erased_name"],
+            paternal_surname="Soto",
+            email=cage.email("erased_email"),
+            phone=cage["erased_phone"],
+        ),
+    ]
+
+
+def refused_lines(cage: Cage) -> list[bytes]:
+    """Refused by A3, A5, A1, G1 and A11, with values that were never known before."""
+    again = {
+        "given_name": cage["refused_name"],
+        "paternal_surname": "Soto",
+        "phone": cage["refused_phone"],
+    }
+    new = cage.email("new_email")
+    return [
+        line("RegisterUser", ANYBODY, **again, email=new.upper()),
+        line("RegisterUser", ANYBODY, **again, email=cage.email("refused_email"), rut=cage["rut"]),
+        line("RegisterUser", SYSTEM, **again, email=new, rut=cage["refused_rut"]),
+        line(
+            "ChangeUserCode",
+            {"kind": "account_manager", "id": str(uuid4())},
+            account=new,
+            email=cage.email("refused_email"),
+        ),
+        line("SetPassword", ANYBODY, account=cage.email("refused_email")),
+        line("ErasePerson", {"kind": "person", "who": new}, account=cage.email("erased_email")),
+    ]
+
+
+def faulty_lines(cage: Cage) -> list[bytes]:
+    """Lines with something wrong in every field that can hold personal data."""
+    good = {
+        "given_name": cage["faulty_name"],
+        "paternal_surname": cage["faulty_name"],
+        "email": cage.email("faulty_email"),
+        "phone": cage["phone"],
+        "rut": cage["rut"],
+    }
+    wrong_digit = cage["rut"][:-1] + ("1" if cage["rut"][-1] != "1" else "2")
+    return [
+        line("RegisterUser", ANYBODY, **(good | {"rut": wrong_digit})),
+        line("RegisterUser", ANYBODY, **(good | {"phone": cage["phone"][:-1]})),
+        line("RegisterUser", ANYBODY, **(good | {"email": cage.email("faulty_email") + "@"})),
+        line("RegisterUser", ANYBODY, **(good | {"given_name": cage["faulty_name"] * 20})),
+        line("RegisterUser", ANYBODY, **(good | {"given_name": [cage["faulty_name"]]})),
+        line("RegisterUser", ANYBODY, **(good | {"language": cage["faulty_name"]})),
+        line("RegisterUser", ANYBODY, **(good | {"time_zone": cage["faulty_name"]})),
+        line("RegisterUser", {"kind": "person", "who": cage["faulty_email"] + "@"}, **good),
+        line("RegisterUser", {"kind": "person", "id": cage["faulty_name"]}, **good),
+        line("RegisterUser", {"kind": cage["faulty_name"]}, **good),
+        line("RegisterUser", ANYBODY, **(good | {"at": cage["faulty_name"]})),
+        line("RegisterUser", ANYBODY, **(good | {"id": cage["faulty_name"]})),
+        line("SuspendAccount", STAFF, account=cage["faulty_email"], reason=cage["faulty_name"]),
+        line("ChooseTaxDocument", STAFF, account=cage.email(), kind="boleta", address=good),
+        line("RegisterUser", ANYBODY, **good)[:-20],
+        line("RegisterUser", ANYBODY, **good).replace(b'"given_name"', b"given_name"),
+        line("RegisterUser", ANYBODY, **good).replace(b"{", b"[").replace(b"}", b"]"),
+        line("RegisterUser", ANYBODY, **good) + cage["faulty_name"].encode(),
+        cage["faulty_name"].encode(),
+        json.dumps(cage["faulty_name"]).encode(),
+        line("RegisterUser", ANYBODY, **good).replace(b'": "', b'": "\xff'),
+    ]
+
+
+# ---------------------------------------------------------------- a ledger in use
+
+
+def use(acta: Acta, cage: Cage) -> list[str]:
+    """Gives it all there is to give; returns what was said about it."""
+    said: list[str] = []
+
+    def apply(lines: Sequence[bytes]) -> list[LineReport]:
+        reports: list[LineReport] = []
+        apply_lines(acta, lines, report=reports.append)
+        said.extend(map(repr, reports))
+        return reports
+
+    assert {report.outcome for report in apply(fine_lines(cage))} == {"applied"}
+    assert {report.outcome for report in apply(refused_lines(cage))} == {"refused"}
+    assert {report.outcome for report in apply(faulty_lines(cage))} == {"faulty"}
+    said += faults(acta, cage)
+    at = (NOON + timedelta(days=1)).isoformat()
+    erase = line("ErasePerson", STAFF, account=cage.email("erased_email"), at=at)
+    assert [report.outcome for report in apply([erase])] == ["applied"]
+    acta.projector.catch_up()
+    return said
+
+
+def faults(acta: Acta, cage: Cage) -> list[str]:
+    """A reused id, a command that pydantic refuses, and several who race for one address."""
+    said: list[str] = []
+    command_id = uuid4()
+    given: dict[str, Any] = {
+        "at": NOON,
+        "given_name": "Eva",
+        "paternal_surname": "Soto",
+        "email": "eva@example.com",
+        "phone": "+56961234567",
+    }
+    other = given | {"given_name": cage["reused_name"], "email": cage.email("refused_email")}
+
+    def register(given: dict[str, Any], command_id: UUID) -> str:
+        command = RegisterUser.model_validate(given)
+        return repr(acta.ledger.answer(command, SOMEBODY, command_id))
+
+    register(given, command_id)
+    for faulty, under in (
+        (other, command_id),
+        (other | {"phone": cage["refused_phone"] + "0"}, uuid4()),
+        (other | {"email": cage["refused_email"]}, uuid4()),
+    ):
+        with pytest.raises((Fault, ValidationError)) as raised:
+            register(faulty, under)
+        said.append(f"{raised.value} {raised.value!r}")
+
+    with ThreadPoolExecutor(4) as threads:
+        raced = given | {"email": "race@example.com"}
+        said += threads.map(lambda _: register(raced, uuid4()), range(8))
+    return said
+
+
+Terminal = Callable[[dict[str, str], Sequence[str]], str]
+
+
+@pytest.fixture
+def terminal(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Runs ``acta`` in an environment; returns all that it said."""
+
+    def run(environment: dict[str, str], arguments: Sequence[str]) -> str:
+        with monkeypatch.context() as patched:
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            with pytest.raises(SystemExit):
+                main(arguments)
+        out, err = capfd.readouterr()
+        assert out or err
+        return f"{out}{err}"
+
+    return run
+
+
+def at_the_terminal(
+    terminal: Terminal, cage: Cage, environment: dict[str, str], folder: Path
+) -> str:
+    """What ``acta`` says of files with faults, of strangers, and of what is not there."""
+    (folder / "lines.jsonl").write_bytes(b"\n".join(refused_lines(cage) + faulty_lines(cage)))
+    stranger = cage.email("refused_email")
+    missing_keys = {"ACTA_KEYS": str(folder / "none")}
+    nowhere = {
+        "ACTA_DATABASE_URL": f"postgresql://acta_application:{cage['faulty_name']}@127.0.0.1:1/acta"
+    }
+    runs: Sequence[tuple[dict[str, str], Sequence[str]]] = (
+        ({}, ["apply", str(folder / "lines.jsonl")]),
+        ({}, ["apply", str(folder / "lines.jsonl"), "--json"]),
+        ({}, ["billing", stranger]),
+        ({}, ["history", cage["faulty_name"]]),
+        ({}, ["study", stranger, "--json"]),
+        ({}, ["erase", stranger, "--actor", f"account_manager:{MANAGER.id}"]),
+        ({}, ["check", stranger, cage["faulty_name"]]),
+        ({}, ["status"]),
+        (missing_keys, ["billing", cage.email("new_email")]),
+        (nowhere, ["billing", cage.email("new_email")]),
+    )
+    return "".join(terminal(environment | changed, arguments) for changed, arguments in runs)
+
+
+@dataclass
+class Search:
+    """Where the canaries were found: in files, in tables, in what was said."""
+
+    files: dict[str, set[str]]
+    tables: dict[str, set[str]]
+    said: dict[str, set[str]]
+
+
+def search(home: Path, keys: Path, cage: Cage, cipher: Cipher | None = None) -> Search:
+    """Uses a ledger, and looks everywhere: while it is open, spilled to disk, and closed."""
+    canaries = cage.kept | cage.never_stored
+    settings = Settings.model_validate({"home": home, "keys": keys})
+    folder = home / "postgresql"
+    with (
+        EmbeddedServer.start(home) as server,
+        open_ledger(settings, cipher=cipher) as acta,
+        connect(server.addresses.administrator) as administrator,
+    ):
+        said = use(acta, cage)
+        canaries |= secrets_of(acta, administrator)
+        look = Canaries(canaries)
+        administrator.execute("ANALYZE")
+        administrator.execute("CHECKPOINT")
+        with spilled(administrator):
+            files = look.found_in(files_of(folder))
+            assert list(folder.rglob("pgsql_tmp/*"))
+        tables = look.found_in(tables_of(administrator))
+    _add(files, look.found_in(files_of(folder)))
+    return Search(files, tables, look.found_in([("said", "\n".join(said).encode())]))
+
+
+def _add(found: dict[str, set[str]], more: dict[str, set[str]]) -> None:
+    for name, places in more.items():
+        found.setdefault(name, set()).update(places)
+
+
+def secrets_of(acta: Acta, administrator: Connection) -> dict[str, Canary]:
+    """The unwrapped keys: they are to stand in the database as little as what they seal."""
+    rows = administrator.execute("SELECT person, purpose FROM vault.keys").fetchall()
+    keys, new = acta.vault.keys_for((person, Purpose(purpose)) for person, purpose in rows)
+    assert len(keys) >= 3
+    assert not new
+    secrets = [key.key for key in keys.values()]
+    secrets += [acta.vault._secret(name) for name in (INDEX_SECRET, INPUT_SECRET)]
+    secrets += [file.read_bytes() for file in acta.vault._folder.folder.iterdir()]
+    return {f"key {number}": Canary.secret(key) for number, key in enumerate(secrets)}
+
+
+@contextmanager
+def spilled(administrator: Connection) -> Iterator[None]:
+    """A sort of the log that does not fit into memory, and so stands in temporary files."""
+    with administrator.transaction():
+        administrator.execute("SET LOCAL work_mem = '64kB'")
+        administrator.execute(
+            "DECLARE sorted CURSOR FOR SELECT e.*, n"
+            " FROM ledger.events e, generate_series(1, 500) n ORDER BY md5(n::text), payload"
+        )
+        administrator.execute("FETCH 1 FROM sorted")
+        yield
+
+
+@pytest.fixture(params=[0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, 6))])
+def cage(request: pytest.FixtureRequest) -> Cage:
+    """Canaries of another seed in each round of a soak."""
+    return Cage(random.Random(seed() * 100 + request.param))
+
+
+@pytest.mark.rule("A11")
+def test_no_canary_is_in_clear_anywhere(
+    cage: Cage,
+    state_folder: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    terminal: Terminal,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with home_of(state_folder / "sealed") as home:
+        found = search(home, tmp_path / "keys", cage)
+        environment = {"ACTA_HOME": str(home), "ACTA_KEYS": str(tmp_path / "keys")}
+        with EmbeddedServer.start(home):  # else each command starts and stops it
+            told = at_the_terminal(terminal, cage, environment, tmp_path)
+
+    assert found.files == {}
+    assert found.tables == {}
+    assert found.said == {}
+    assert "A3" in told
+    look = Canaries(cage.kept | cage.never_stored)
+    assert look.found_in([("the terminal", told.encode()), ("log", caplog.text.encode())]) == {}
+
+
+@pytest.mark.rule("A11")
+def test_the_same_search_without_sealing_finds_each(
+    cage: Cage, state_folder: Path, tmp_path: Path
+) -> None:
+    """In files and in tables; what was refused or faulty is in neither, and no key is."""
+    with home_of(state_folder / "clear") as home:
+        found = search(home, tmp_path / "keys", cage, cipher=NoCipher())
+
+    assert set(found.files) == set(cage.kept)
+    assert set(found.tables) == set(cage.kept)
+    assert any("pg_wal" in place for place in found.files["given_name"])
+    assert any("pgsql_tmp" in place for place in found.files["given_name"])
+    assert {"ledger.events", "projections.account_history"} <= found.tables["given_name"]
+
+
+def test_the_search_finds_every_spelling_and_encoding(tmp_path: Path) -> None:
+    """The search itself: hidden at any place of a file, in any form, it is found."""
+    chance = random.Random(seed())
+    canaries = {
+        "word": Canary.word(chance),
+        "rut": Canary.rut(chance),
+        "phone": Canary.phone(chance),
+        "key": Canary.secret(os.urandom(32)),
+    }
+    look = Canaries(canaries)
+    for name, canary in canaries.items():
+        for needle in canary.needles():
+            noise = chance.randbytes(chance.randint(0, 7))
+            (tmp_path / "file").write_bytes(noise + needle + noise)
+            assert look.found_in(files_of(tmp_path)) == {name: {"file"}}
+    assert look.found_in([("noise", chance.randbytes(4096))]) == {}
+    rut, phone = canaries["rut"], canaries["phone"]
+    assert f"{rut.text[:2]}.{rut.text[2:5]}.{rut.text[5:]}" in rut.spellings
+    assert f"+56 9 {phone.text[4:8]} {phone.text[8:]}" in phone.spellings

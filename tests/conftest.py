@@ -13,14 +13,13 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+import tests.hypothesis_profiles  # noqa: F401  importing it chooses the profile
 from handlers.composition import Acta, open_ledger
 from handlers.faults import Fault
 from handlers.settings import Settings
 from handlers.store.database import connect
 from handlers.store.embedded import EmbeddedServer, default_home
 from handlers.store.migrations import migrate
-import tests.hypothesis_profiles  # noqa: F401  chooses the profile
-
 
 
 def cannot_start(what: str, why: str) -> None:
@@ -95,9 +94,7 @@ def new_database(server: EmbeddedServer, keys: Path) -> Iterator[TestDatabase]:
             administrator=make_conninfo(server.addresses.administrator, dbname=name),
             keys=keys,
         )
-        administrator.execute(
-            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+        administrator.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

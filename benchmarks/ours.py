@@ -1,0 +1,124 @@
+"""What Acta does, ready to be counted."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import cycle
+from threading import Thread
+from time import monotonic
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import StoredEvent
+
+from benchmarks.people import registration
+from domain.actor import Actor, ActorKind
+from domain.study_history import ContentStudied
+from handlers.composition import PROJECTIONS, open_ledger
+from handlers.settings import Settings
+from handlers.store.database import Database
+from handlers.store.mapper import to_payload
+from handlers.store.recorder import ApplicationLog
+from handlers.workers.projector import Projector
+
+__all__ = [
+    "appender",
+    "checker",
+    "log",
+    "projected_per_second",
+    "projector_from_zero",
+    "registrar",
+    "selector",
+    "studied",
+    "tailing_projector",
+]
+
+ANYBODY = Actor(kind=ActorKind.PERSON)
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Database]:
+    assert settings.database_url is not None
+    opened = Database(settings.database_url.get_secret_value())
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def log(settings: Settings) -> Iterator[ApplicationLog]:
+    with database(settings) as opened:
+        yield ApplicationLog(opened)
+
+
+def studied(*, size_bytes: int = 0) -> StoredEvent:
+    """One event in a stream of its own, its payload filled up to a size."""
+    fact = ContentStudied(
+        account=uuid4(), person=uuid4(), occurred_at=datetime.now(UTC), content="algebra/unit-3"
+    )
+    missing = size_bytes - len(to_payload(fact))
+    fact = fact.model_copy(update={"content": fact.content + "x" * missing})
+    return StoredEvent(uuid4(), 1, fact.TOPIC, to_payload(fact))
+
+
+@contextmanager
+def appender(settings: Settings, size_bytes: int) -> Iterator[Callable[[], object]]:
+    with log(settings) as opened:
+        yield lambda: opened.insert_events([studied(size_bytes=size_bytes)])
+
+
+@contextmanager
+def tailing_projector(settings: Settings) -> Iterator[None]:
+    with database(settings) as opened:
+        projector = Projector(opened, PROJECTIONS)
+        thread = Thread(target=projector.follow)
+        thread.start()
+        try:
+            yield
+        finally:
+            projector.stop()
+            thread.join()
+
+
+@contextmanager
+def projector_from_zero(settings: Settings) -> Iterator[Projector]:
+    """The projector, all its read models empty."""
+    with database(settings) as opened:
+        projector = Projector(opened, PROJECTIONS)
+        for projection in PROJECTIONS:
+            projector.rebuild(projection.name)
+        yield projector
+
+
+def projected_per_second(settings: Settings) -> float:
+    with projector_from_zero(settings) as projector:
+        began = monotonic()
+        return projector.catch_up().events / (monotonic() - began)
+
+
+@contextmanager
+def registrar(settings: Settings) -> Iterator[Callable[[], object]]:
+    with open_ledger(settings) as acta:
+        yield lambda: acta.ledger.answer(registration(datetime.now(UTC)), ANYBODY, uuid4())
+
+
+@contextmanager
+def checker(settings: Settings, accounts: Sequence[UUID]) -> Iterator[Callable[[], object]]:
+    with open_ledger(settings) as acta:
+        names = cycle(f"account:{account}" for account in accounts)
+        yield lambda: acta.queries.check(next(names), "content", datetime.now(UTC))
+
+
+@contextmanager
+def selector(settings: Settings, accounts: Sequence[UUID]) -> Iterator[Callable[[], object]]:
+    """The rows that a check reads, and nothing else."""
+    with database(settings) as opened, opened.connection() as connection:
+        cursor = connection.cursor(binary=True)
+        ids = cycle(accounts)
+        yield lambda: cursor.execute(FACTS, (next(ids),)).fetchall()
+
+
+FACTS = """
+    SELECT position, event_id, topic, person, fact, occurred_at, starts_at, ends_at
+    FROM projections.access_facts WHERE account = %s ORDER BY position
+"""

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from handlers.settings import Settings
-from handlers.store.embedded import EmbeddedServer
+from handlers.store.embedded import EmbeddedServer, default_home
 
 PROJECT = Path(__file__).parents[2]
 README = PROJECT / "README.md"
@@ -172,6 +173,15 @@ def test_the_demo_ends_well_and_can_be_run_again() -> None:
     shown = next(block for block in blocks(README, "text") if "make demo" in block)
     printed = play_demo()
     assert differs(shown.splitlines()[1:], printed) is None, printed
+    demo_home = str(default_home() / "demo")
+    assert [each.pid for each in psutil.process_iter() if demo_home in _command(each)] == []
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ended just now
+        return ""
 
 
 def play_demo() -> list[str]:

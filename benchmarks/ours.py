@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import cycle
 from threading import Thread
@@ -63,8 +64,9 @@ def studied(*, size_bytes: int = 0) -> StoredEvent:
 
 @contextmanager
 def appender(settings: Settings, size_bytes: int) -> Iterator[Callable[[], object]]:
+    event = studied(size_bytes=size_bytes)
     with log(settings) as opened:
-        yield lambda: opened.insert_events([studied(size_bytes=size_bytes)])
+        yield lambda: opened.insert_events([replace(event, originator_id=uuid4())])
 
 
 @contextmanager

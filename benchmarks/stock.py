@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, cycle, islice
 from threading import Event
 from time import monotonic
@@ -106,8 +106,9 @@ def log(address: str) -> Iterator[ApplicationRecorder]:
 
 @contextmanager
 def appender(address: str) -> Iterator[Callable[[], object]]:
+    event = studied()
     with log(address) as recorder:
-        yield lambda: recorder.insert_events([studied()])
+        yield lambda: recorder.insert_events([replace(event, originator_id=uuid4())])
 
 
 def studied() -> StoredEvent:

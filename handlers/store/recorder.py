@@ -30,6 +30,7 @@ from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from handlers.store.arrays import Bigints, Byteas, Texts, Uuids
 from handlers.store.database import Database
 from handlers.store.reader import COLUMNS, head, read_rows, settled_position
 
@@ -436,14 +437,14 @@ def _told(error: psycopg.Error) -> str:
 def _parameters(stored_events: Sequence[StoredEvent], envelope: Envelope) -> Sequence[Any]:
     return (
         *_columns(stored_events),
-        list(envelope.event_ids),
+        Uuids(envelope.event_ids),
         envelope.actor_kind,
         envelope.actor_id,
         envelope.command_id,
         envelope.correlation_id,
         envelope.causation_id,
-        list(envelope.reads),
-        list(envelope.reads.values()),
+        Uuids(envelope.reads),
+        Bigints(envelope.reads.values()),
         None if envelope.alongside is None else Jsonb(envelope.alongside),
         None if envelope.receipt is None else Jsonb(envelope.receipt),
     )
@@ -451,12 +452,12 @@ def _parameters(stored_events: Sequence[StoredEvent], envelope: Envelope) -> Seq
 
 def _columns(
     stored_events: Sequence[StoredEvent],
-) -> tuple[list[UUID], list[int], list[str], list[bytes]]:
+) -> tuple[Uuids, Bigints, Texts, Byteas]:
     return (
-        [_stream_id(event.originator_id) for event in stored_events],
-        [event.originator_version for event in stored_events],
-        [event.topic for event in stored_events],
-        [event.state for event in stored_events],
+        Uuids(_stream_id(event.originator_id) for event in stored_events),
+        Bigints(event.originator_version for event in stored_events),
+        Texts(event.topic for event in stored_events),
+        Byteas(event.state for event in stored_events),
     )
 
 

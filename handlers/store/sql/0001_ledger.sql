@@ -151,6 +151,11 @@ DECLARE
     key bigint;
     for_writing boolean;
 BEGIN
+    IF cardinality(written) = 1 AND cardinality(read) = 0 THEN
+        -- As with most appends: nothing to put in order.
+        PERFORM pg_advisory_xact_lock(uuid_hash_extended(written[1], 0));
+        RETURN;
+    END IF;
     -- In one order for everybody, so that two appends never wait for each other.
     FOR key, for_writing IN
         SELECT uuid_hash_extended(stream, 0), bool_or(w)
@@ -301,11 +306,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 -- What can make an append wait comes before the positions are drawn, for readers wait from there.
 DECLARE
     count int := cardinality(streams);
-    persons uuid[] := ARRAY(SELECT jsonb_array_elements_text(receipt -> 'persons')::uuid);
+    persons uuid[] := '{}';
     erased uuid := (alongside #>> '{erased,person}')::uuid;
     first_position bigint;
     now_recorded timestamptz;
 BEGIN
+    IF receipt IS NOT NULL THEN
+        persons := ARRAY(SELECT jsonb_array_elements_text(receipt -> 'persons')::uuid);
+    END IF;
     -- Persons too: the digest of what they were asked stays with no receipt that an erasure misses.
     PERFORM ledger.lock_streams(array_remove(streams || erased, NULL), read_streams || persons);
     IF cardinality(read_streams) > 0 THEN

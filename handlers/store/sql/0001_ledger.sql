@@ -226,8 +226,13 @@ BEGIN
         RAISE EXCEPTION 'the key-encryption key has been rotated' USING ERRCODE = 'AC003';
     END IF;
 
-    DELETE FROM ledger.claims c USING jsonb_array_elements(alongside -> 'released') AS r
-    WHERE c.holder = (r ->> 'holder')::uuid AND (r ->> 'kind' IS NULL OR c.kind = r ->> 'kind');
+    -- Item by item, so that each finds its rows by an index, however many others there are.
+    FOR item IN SELECT jsonb_array_elements(alongside -> 'released')
+    LOOP
+        DELETE FROM ledger.claims c
+        WHERE c.holder = (item ->> 'holder')::uuid
+          AND (item ->> 'kind' IS NULL OR c.kind = item ->> 'kind');
+    END LOOP;
 
     FOR item IN SELECT c FROM jsonb_array_elements(alongside -> 'claimed') AS c
                 ORDER BY c ->> 'kind', c ->> 'digest'
@@ -243,8 +248,11 @@ BEGIN
         END IF;
     END LOOP;
 
-    DELETE FROM ledger.counted_claims c USING jsonb_array_elements(alongside -> 'uncounted') AS r
-    WHERE c.counter = (r ->> 'counter')::uuid AND c.holder = (r ->> 'holder')::uuid;
+    FOR item IN SELECT jsonb_array_elements(alongside -> 'uncounted')
+    LOOP
+        DELETE FROM ledger.counted_claims c
+        WHERE c.counter = (item ->> 'counter')::uuid AND c.holder = (item ->> 'holder')::uuid;
+    END LOOP;
 
     FOR item IN SELECT c FROM jsonb_array_elements(alongside -> 'counted') AS c
                 ORDER BY c ->> 'counter', c ->> 'holder'
@@ -267,17 +275,22 @@ BEGIN
            (k ->> 'key_encryption_key')::uuid, decode(k ->> 'wrapped', 'hex')
     FROM jsonb_array_elements(alongside -> 'keys') AS k;
 
-    DELETE FROM vault.people p USING jsonb_array_elements(alongside -> 'unindexed') AS u
-    WHERE p.person = (u ->> 'person')::uuid AND p.kind = u ->> 'kind';
+    FOR item IN SELECT jsonb_array_elements(alongside -> 'unindexed')
+    LOOP
+        DELETE FROM vault.people p
+        WHERE p.person = (item ->> 'person')::uuid AND p.kind = item ->> 'kind';
+    END LOOP;
 
-    DELETE FROM vault.people p USING jsonb_array_elements(alongside -> 'indexed') AS i
-    WHERE p.kind IN ('email', 'rut') AND p.kind = i ->> 'kind'
-      AND p.digest = decode(i ->> 'digest', 'hex') AND p.person <> (i ->> 'person')::uuid;
-
-    INSERT INTO vault.people (kind, digest, person)
-    SELECT i ->> 'kind', decode(i ->> 'digest', 'hex'), (i ->> 'person')::uuid
-    FROM jsonb_array_elements(alongside -> 'indexed') AS i
-    ON CONFLICT (kind, digest, person) DO NOTHING;
+    FOR item IN SELECT jsonb_array_elements(alongside -> 'indexed')
+    LOOP
+        DELETE FROM vault.people p
+        WHERE p.kind IN ('email', 'rut') AND p.kind = item ->> 'kind'
+          AND p.digest = decode(item ->> 'digest', 'hex')
+          AND p.person <> (item ->> 'person')::uuid;
+        INSERT INTO vault.people (kind, digest, person)
+        VALUES (item ->> 'kind', decode(item ->> 'digest', 'hex'), (item ->> 'person')::uuid)
+        ON CONFLICT (kind, digest, person) DO NOTHING;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION ledger.erase(erased jsonb) RETURNS void

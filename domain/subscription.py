@@ -602,9 +602,9 @@ def capture_payment(
     refuse_if_step_missing(subscription, before="payment")
     refuse_known_payment(subscription, command.payment)
     # The steps are complete, or were refused above.
-    assert subscription.tax_document  # noqa: S101  as the comment says
-    assert subscription.terms  # noqa: S101  as the comment says
-    assert subscription.method  # noqa: S101  as the comment says
+    assert subscription.tax_document  # noqa: S101  narrows a type, no more
+    assert subscription.terms  # noqa: S101  narrows a type, no more
+    assert subscription.method  # noqa: S101  narrows a type, no more
     refuse_wrong_amount(command, subscription.terms, subscription.method)
     days = next_period(subscription, subscription.method, about.occurred_at)
     return [

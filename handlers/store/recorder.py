@@ -7,7 +7,7 @@ follows. ``Ledger`` appends through the same recorder, with an envelope and what
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event as Signal
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -81,6 +81,8 @@ def _lost_connection(read: Callable[P, R]) -> Callable[P, R]:
 class AggregateLog(AggregateRecorder):
     """Events by stream, in the log that everybody shares."""
 
+    table: ClassVar[str] = "events"
+
     def __init__(self, database: Database) -> None:
         self.database = database
 
@@ -153,16 +155,18 @@ class AggregateLog(AggregateRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        """Events of one stream, in order of version."""
+        """Events, or snapshots, of one stream, in order of version."""
         with translated_faults(), self.database.connection() as connection:
             return select_stored(
-                connection, "events", _stream_id(originator_id), gt=gt, lte=lte, desc=desc,
+                connection, self.table, _stream_id(originator_id), gt=gt, lte=lte, desc=desc,
                 limit=limit,
             )  # fmt: skip
 
 
 class SnapshotLog(AggregateLog):
     """Snapshots of streams, for applications of the library that ask for them."""
+
+    table: ClassVar[str] = "snapshots"
 
     def append(
         self,
@@ -177,23 +181,6 @@ class SnapshotLog(AggregateLog):
                 columns,
             )
         return []
-
-    @_lost_connection
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """Snapshots of one stream, in order of version."""
-        with translated_faults(), self.database.connection() as connection:
-            return select_stored(
-                connection, "snapshots", _stream_id(originator_id), gt=gt, lte=lte, desc=desc,
-                limit=limit,
-            )  # fmt: skip
 
 
 class ApplicationLog(AggregateLog, ApplicationRecorder):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from domain.event import Event
-from schemas.avro import PERSONAL, Schema, avro_schema
+from schemas.avro import PERSONAL, Schema, avro_schema, records
 
 __all__ = ["catalogue"]
 
@@ -46,12 +46,16 @@ def _event(event_class: type[Event]) -> str:
         "",
         f"Version {event_class.VERSION}: [{file}](../{file})",
         "",
-        "| field | type | meaning |",
-        "|---|---|---|",
-        *map(_row, schema["fields"]),
-        "",
+        *_table(schema),
     ]
+    for record in records(schema):
+        lines += [f"In it, `{record['name']}`: {record['doc']}", "", *_table(record)]
     return "\n".join(lines)
+
+
+def _table(record: Schema) -> list[str]:
+    head = ["| field | type | meaning |", "|---|---|---|"]
+    return [*head, *map(_row, record["fields"]), ""]
 
 
 def _row(field: Schema) -> str:
@@ -71,4 +75,12 @@ def _type(field: Schema) -> str:
 
 
 def _name(kind: str | Schema) -> str:
-    return kind if isinstance(kind, str) else str(kind["logicalType"])
+    match kind:
+        case str():
+            return kind.rpartition(".")[2]
+        case {"type": "array", "items": items}:
+            return f"list of {_name(items)}"
+        case {"type": "record", "name": name}:
+            return f"{name}"
+        case _:
+            return f"{kind['logicalType']}"

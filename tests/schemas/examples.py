@@ -2,12 +2,12 @@
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
-from types import NoneType
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from hypothesis import strategies as st
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BaseModel
 
 from domain.event import Event
 from domain.personal import Sealed, personal_fields
@@ -54,19 +54,13 @@ def example(event_class: type[Event]) -> Event:
 
 def any_event(event_class: type[Event]) -> st.SearchStrategy[Event]:
     """Any event of a class that the log could hold, its personal values sealed."""
-    personal = personal_fields(event_class)
-    return st.fixed_dictionaries(
-        {
-            name: _any(st.binary(max_size=200).map(Sealed), field.annotation)
-            if name in personal
-            else _any(_values_of(_kind(field.annotation)), field.annotation)
-            for name, field in event_class.model_fields.items()
-        }
-    ).map(event_class.model_validate)
+    return _any_record(event_class)
 
 
 def _example(name: str, annotation: Any) -> Any:
     kind = _kind(annotation)
+    if item := _item(kind):
+        return _two_examples(name, item)
     if issubclass(kind, StrEnum):
         return [*kind][-1]
     values: dict[Any, Any] = {
@@ -80,6 +74,28 @@ def _example(name: str, annotation: Any) -> Any:
     return values[kind]
 
 
+def _two_examples(name: str, item: Any) -> tuple[Any, Any]:
+    """Of records, the second has only what each must have."""
+    if not issubclass(item, BaseModel):
+        return _example(name, item), _example(f"{name} 2", item)
+    fields = item.model_fields.items()
+    full = {part: _example(part, field.annotation) for part, field in fields}
+    bare = {part: full[part] for part, field in fields if field.is_required()}
+    return item.model_validate(full), item.model_validate(bare)
+
+
+def _any_record(model: type[Any]) -> st.SearchStrategy[Any]:
+    personal = personal_fields(model)
+    return st.fixed_dictionaries(
+        {
+            name: _any(st.binary(max_size=200).map(Sealed), field.annotation)
+            if name in personal
+            else _any(_values_of(_kind(field.annotation)), field.annotation)
+            for name, field in model.model_fields.items()
+        }
+    ).map(model.model_validate)
+
+
 def _any(values: st.SearchStrategy[Any], annotation: Any) -> st.SearchStrategy[Any]:
     return st.none() | values if NoneType in get_args(annotation) else values
 
@@ -90,10 +106,20 @@ def _values_of(kind: Any) -> st.SearchStrategy[Any]:
         int: st.integers(-LONG, LONG - 1),
         AwareDatetime: st.datetimes(FIRST, LAST, timezones=OFFSETS),
     }
+    if item := _item(kind):
+        return st.lists(_values_of(item), max_size=3).map(tuple)
+    if issubclass(kind, BaseModel):
+        return _any_record(kind)
     return strategies[kind] if kind in strategies else st.from_type(kind)
 
 
 def _kind(annotation: Any) -> Any:
     """What a field holds when it holds something."""
-    alternatives = [kind for kind in get_args(annotation) if kind is not NoneType]
-    return alternatives[0] if alternatives else annotation
+    if get_origin(annotation) not in {Union, UnionType}:
+        return annotation
+    return next(kind for kind in get_args(annotation) if kind is not NoneType)
+
+
+def _item(kind: Any) -> Any:
+    """What a list holds; None if it is no list."""
+    return get_args(kind)[0] if get_origin(kind) is tuple else None

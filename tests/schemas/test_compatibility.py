@@ -128,11 +128,114 @@ def test_what_only_our_rules_see(change: Change, said: str) -> None:
     assert apache_accepts(SCHEMA, changed(change)), said
 
 
+FAULT: Schema = {
+    "type": "record", "name": "Fault", "namespace": "acta.test", "doc": "A fault.",
+    "fields": [
+        {"name": "rule", "doc": "Rule.", "type": "string"},
+        {"name": "at", "doc": "Where.", "type": {"type": "string", "logicalType": "uuid"}},
+    ],
+}  # fmt: skip
+WITH_LISTS: Schema = {
+    "type": "record", "name": "Listed", "namespace": "acta.test", "doc": "A list.",
+    "fields": [
+        {"name": "faults", "type": {"type": "array", "items": FAULT}},
+        {"name": "again", "type": {"type": "array", "items": "acta.test.Fault"}, "default": []},
+        {"name": "words", "type": {"type": "array", "items": "string"}},
+    ],
+}  # fmt: skip
+
+
+def within(change: Change) -> Change:
+    """A change to the record in the list."""
+    return lambda schema: change(field(schema, "faults")["type"]["items"])
+
+
+def list_of(items: Any) -> Schema:
+    return {"type": "array", "items": items}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        within(adds(**OPTIONAL)),
+        within(adds(name="more", type=list_of("string"), default=[])),
+        within(sets("rule", doc="Other words.")),
+        within(lambda record: record.update(doc="Other words.")),
+        adds(name="more", type=list_of("acta.test.Fault"), default=[]),
+    ],
+    ids=["a field", "a list", "a field's words", "the record's words", "a list of known records"],
+)
+def test_what_a_newer_version_may_do_within_a_list(change: Change) -> None:
+    newer = changed(change, WITH_LISTS)
+    assert breaks(WITH_LISTS, newer) == []
+    assert apache_accepts(WITH_LISTS, newer)
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "apache_sees_it"),
+    [
+        (sets("words", type=list_of("long")), "the type of words changed", True),
+        (sets("words", type="string"), "the type of words changed", True),
+        (sets("words", type=list_of("acta.test.Fault")), "the type of words changed", True),
+        (within(sets("rule", type="long")), "the type of Fault.rule changed", True),
+        (within(sets("at", type="string")), "the logical type of Fault.at changed", False),
+        (within(removes("rule")), "the field Fault.rule was removed", True),
+        (
+            within(adds(name="n", type="long")),
+            "the new field Fault.n is not optional with the default null",
+            True,
+        ),
+        (
+            adds(name="more", type=list_of("string")),
+            "the new field more is not a list with the default []",
+            True,
+        ),
+        (forgets("again", "default"), "the default of again changed", False),
+    ],
+)
+def test_what_a_newer_version_may_not_do_within_a_list(
+    change: Change, said: str, apache_sees_it: bool
+) -> None:
+    newer = changed(change, WITH_LISTS)
+    assert breaks(WITH_LISTS, newer) == [said]
+    assert apache_accepts(WITH_LISTS, newer) is not apache_sees_it
+
+
+def test_additions_within_a_list_pile_up() -> None:
+    versions = [WITH_LISTS]
+    for name in "xyz":
+        addition = within(adds(name=name, type=["null", "long"], default=None))
+        versions.append(changed(addition, versions[-1]))
+    for place, newer in enumerate(versions):
+        for before in versions[:place]:
+            assert breaks(before, newer) == []
+            assert apache_accepts(before, newer)
+
+
+def test_a_record_may_be_defined_at_its_other_place() -> None:
+    """When fields change their order, the first that uses it defines it."""
+    newer = changed(sets("faults", type=list_of("acta.test.Fault")), WITH_LISTS)
+    field(newer, "again")["type"]["items"] = deepcopy(FAULT)
+    newer["fields"].reverse()
+    assert breaks(WITH_LISTS, newer) == []
+    assert apache_accepts(WITH_LISTS, newer)
+
+
+def test_a_record_keeps_its_name() -> None:
+    newer = changed(within(lambda record: record.update(name="Flaw")), WITH_LISTS)
+    field(newer, "again")["type"]["items"] = "acta.test.Flaw"
+    said = ["the type of faults changed", "the type of again changed"]
+    assert breaks(WITH_LISTS, newer) == said
+    assert not apache_accepts(WITH_LISTS, newer)
+
+
 TYPES: list[Any] = [
     "string", "bytes", "long", "int", "boolean",
     {"type": "string", "logicalType": "uuid"},
     {"type": "int", "logicalType": "date"},
     {"type": "long", "logicalType": "timestamp-micros"},
+    {"type": "array", "items": "string"},
+    {"type": "array", "items": {"type": "string", "logicalType": "uuid"}},
 ]  # fmt: skip
 
 

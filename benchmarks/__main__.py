@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import appending, asking, checking, latency, memory, projecting
+from benchmarks import appending, asking, checking, importing, latency, memory, projecting
 from benchmarks.ground import Ground, ground
 from benchmarks.measurement import FULL, NORMAL, Row, Sizes
 from benchmarks.report import print_json, print_table
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Ground, Sizes], list[Row]]] = {
     "projecting": projecting.measure,
     "memory": memory.measure,
     "asking": asking.measure,
+    "importing": importing.measure,
     "checking": checking.measure,
     "latency": latency.measure,
 }

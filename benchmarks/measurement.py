@@ -18,6 +18,7 @@ class Sizes:
         seconds: how long each repetition of a rate lasts.
         backlogs_events: the growing backlogs over which memory has to stay flat.
         commands: likewise of commands.
+        listed_people: likewise of lists to import; the rate is that of the shortest.
         lives: how many people live through the ledger, of whom the others are copies.
     """
 
@@ -28,6 +29,7 @@ class Sizes:
     stock_projected_events: int
     backlogs_events: tuple[int, ...]
     commands: tuple[int, ...]
+    listed_people: tuple[int, ...]
     latency_events: int
     lives: int
 
@@ -40,6 +42,7 @@ NORMAL = Sizes(
     stock_projected_events=3_000,
     backlogs_events=(20_000, 100_000),
     commands=(500, 4_000),
+    listed_people=(2_000, 20_000),
     latency_events=300,
     lives=20,
 )
@@ -51,6 +54,7 @@ FULL = Sizes(
     stock_projected_events=6_000,
     backlogs_events=(20_000, 100_000, 1_000_000),
     commands=(500, 4_000, 25_000),
+    listed_people=(2_000, 20_000, 50_000),
     latency_events=1_000,
     lives=20,
 )
@@ -62,6 +66,7 @@ TINY = Sizes(
     stock_projected_events=20,
     backlogs_events=(50, 100),
     commands=(2, 4),
+    listed_people=(3, 6),
     latency_events=3,
     lives=1,
 )

@@ -122,5 +122,5 @@ def selector(settings: Settings, accounts: Sequence[UUID]) -> Iterator[Callable[
 
 FACTS = """
     SELECT position, event_id, topic, person, fact, occurred_at, starts_at, ends_at
-    FROM projections.access_facts WHERE account = %s ORDER BY position
+    FROM projections.access_facts WHERE subject = %s ORDER BY position
 """

@@ -4,9 +4,9 @@ An event is forever: think before adding one, and add to a published one only as
 ``domain.event.Event`` says. Values are checked in commands; events take what was once written.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, assert_never
 from uuid import UUID
@@ -29,6 +29,27 @@ class AccountKind(StrEnum):
     INDIVIDUAL = "individual"
     INSTITUTIONAL = "institutional"
     CONTRACT = "contract"
+
+
+class Role(StrEnum):
+    """What a member is within an institutional plan (I4)."""
+
+    SUPER_ADMINISTRATOR = "super_administrator"
+    ADMINISTRATOR = "administrator"
+    USER = "user"
+
+    @property
+    def administers(self) -> bool:
+        """Whether it may invite, change roles and remove members (I1, I8)."""
+        return self is not Role.USER
+
+
+class RemovalReason(StrEnum):
+    """Why somebody is no longer a member, in clear (I8, A12)."""
+
+    REMOVED = "removed"
+    JOINED_ANOTHER_PLAN = "joined_another_plan"
+    ACCOUNT_CLOSED = "account_closed"
 
 
 class SuspensionReason(StrEnum):
@@ -126,6 +147,35 @@ class AccountReinstated(AccountFact):
     """What else was said, for whoever may read it."""
 
 
+class RoleAssigned(AccountFact):
+    """The account has a role in an institutional plan, which makes it a member (I4, I7, I8)."""
+
+    plan: UUID
+    """The institutional plan."""
+    role: Role
+    """What the member is from now on."""
+    former_role: Role | None = None
+    """What the member was before; none for a new member."""
+
+
+class MemberRemoved(AccountFact):
+    """The account is no longer a member of a plan; it keeps its id and its history (I8, A12)."""
+
+    plan: UUID
+    """The institutional plan."""
+    former_role: Role
+    """What the member was."""
+    reason: RemovalReason
+    """Why, in clear."""
+
+
+class AccountBecameIndividual(AccountFact):
+    """Whoever had left a plan pays for the account from now on (A12)."""
+
+    former_kind: AccountKind
+    """How the account was paid for before."""
+
+
 class AccountClosed(AccountFact):
     """The account is closed for good; its e-mail and RUT are free again (A10)."""
 
@@ -150,6 +200,9 @@ AccountEvent = (
     | AccountManagerAssigned
     | AccountSuspended
     | AccountReinstated
+    | RoleAssigned
+    | MemberRemoved
+    | AccountBecameIndividual
     | AccountClosed
     | PersonErased
 )
@@ -257,7 +310,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What decisions about an account rest on."""
+    """What decisions about an account rest on.
+
+    Attributes:
+        roles: what it is in each institutional plan of which it is a member.
+        was_member: it has been a member of some plan, and may be one no longer.
+    """
 
     standing: Standing = Standing.NONE
     id: UUID | None = None
@@ -266,6 +324,8 @@ class Account:
     phone_confirmed: bool = False
     password_set: bool = False
     account_manager: UUID | None = None
+    roles: Mapping[UUID, Role] = field(default_factory=dict[UUID, Role])
+    was_member: bool = False
     erased: bool = False
 
 
@@ -291,6 +351,18 @@ def evolve(account: Account, event: AccountEvent) -> Account:
             return replace(account, standing=Standing.SUSPENDED)
         case AccountReinstated():
             return replace(account, standing=Standing.OPEN)
+        case RoleAssigned():
+            return replace(
+                account,
+                kind=AccountKind.INSTITUTIONAL,
+                roles={**account.roles, event.plan: event.role},
+                was_member=True,
+            )
+        case MemberRemoved():
+            kept = {plan: role for plan, role in account.roles.items() if plan != event.plan}
+            return replace(account, roles=kept)
+        case AccountBecameIndividual():
+            return replace(account, kind=AccountKind.INDIVIDUAL)
         case AccountClosed():
             return replace(account, standing=Standing.CLOSED)
         case PersonErased():
@@ -316,6 +388,7 @@ class AccountSurroundings:
         same_email: the e-mail asked for is the account's own, however spelled.
         former_email: the account's e-mail, in clear.
         tax_data_readable_until: until when the law wants tax documents kept, if there are any.
+        needed_by_a_plan: a plan in force has other members, and no other administrator.
     """
 
     account: UUID
@@ -325,6 +398,7 @@ class AccountSurroundings:
     same_email: bool = False
     former_email: str | None = None
     tax_data_readable_until: date | None = None
+    needed_by_a_plan: bool = False
 
 
 def decide(
@@ -351,7 +425,7 @@ def decide(
         case ReinstateAccount():
             return reinstate_account(command, account)
         case CloseAccount():
-            return close_account(command, actor, account)
+            return close_account(command, actor, account, surroundings)
         case ErasePerson():
             return erase_person(command, actor, account, surroundings)
         case _:
@@ -500,19 +574,23 @@ def reinstate_account(command: ReinstateAccount, account: Account) -> Sequence[A
     ]
 
 
-def close_account(command: CloseAccount, actor: Actor, account: Account) -> Sequence[AccountEvent]:
+def close_account(
+    command: CloseAccount, actor: Actor, account: Account, surroundings: AccountSurroundings
+) -> Sequence[AccountEvent]:
     """An account is closed by its owner or an account manager (A10)."""
     known = known_account(account)
     refuse_unless_owner(actor, account)
     refuse_if_closed(account)
+    refuse_if_needed_by_a_plan(surroundings)
     return [
+        *left_plans(account, command.at, RemovalReason.ACCOUNT_CLOSED),
         AccountClosed(
             account=known.id,
             person=known.person,
             occurred_at=command.at,
             reason=command.reason,
             note=command.note,
-        )
+        ),
     ]
 
 
@@ -526,6 +604,8 @@ def erase_person(
         raise Refused("A11", "the person's data is erased", remedy="There is nothing left to do.")
     closing: list[AccountEvent] = []
     if account.standing is not Standing.CLOSED:
+        refuse_if_needed_by_a_plan(surroundings)
+        closing += left_plans(account, command.at, RemovalReason.ACCOUNT_CLOSED)
         closing.append(
             AccountClosed(
                 account=known.id,
@@ -567,6 +647,44 @@ def known_account(account: Account) -> KnownAccount:
             "A1", "there is no such account", remedy="Register first, or check the id or e-mail."
         )
     return KnownAccount(account.id, account.person)
+
+
+def left_plans(account: Account, at: datetime, reason: RemovalReason) -> list[MemberRemoved]:
+    """The account leaves every plan of which it is a member (A12)."""
+    known = known_account(account)
+    return [
+        MemberRemoved(
+            account=known.id,
+            person=known.person,
+            occurred_at=at,
+            plan=plan,
+            former_role=role,
+            reason=reason,
+        )
+        for plan, role in sorted(account.roles.items())
+    ]
+
+
+def become_individual(account: Account, at: datetime) -> list[AccountBecameIndividual]:
+    """Whoever left a plan and pays by the steps of S1 has an individual account again (A12)."""
+    known = known_account(account)
+    if account.kind is None or account.kind is AccountKind.INDIVIDUAL:
+        return []
+    return [
+        AccountBecameIndividual(
+            account=known.id, person=known.person, occurred_at=at, former_kind=account.kind
+        )
+    ]
+
+
+def refuse_if_needed_by_a_plan(surroundings: AccountSurroundings) -> None:
+    """A plan is never left without a super-administrator or administrator (I8)."""
+    if surroundings.needed_by_a_plan:
+        raise Refused(
+            "I8",
+            "the account is the only administrator of a plan that has other members",
+            remedy="Give another member of the plan the role of administrator first.",
+        )
 
 
 def refuse_if_closed(account: Account) -> None:

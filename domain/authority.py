@@ -15,7 +15,18 @@ from domain.account import (
 )
 from domain.actor import Actor, ActorKind
 from domain.command import Command
+from domain.invitation import (
+    AcceptInvitation,
+    CorrectInvitation,
+    ExpireInvitation,
+    InviteMember,
+    ResendInvitation,
+    RevokeInvitation,
+)
+from domain.invitation_import import ImportInvitations
+from domain.membership import ChangeRole, RemoveMember
 from domain.personal import Purpose
+from domain.plan import ChangeSeats, OpenPlan
 from domain.refusal import Refused
 from domain.study_history import StudyContent
 from domain.subscription import (
@@ -60,15 +71,33 @@ MAY_GIVE: dict[type[Command], frozenset[ActorKind]] = {
     LapseSubscription: frozenset({SYSTEM}),
     ReactivateSubscription: frozenset({PERSON, ACCOUNT_MANAGER}),
     StudyContent: frozenset({PERSON}),
+    OpenPlan: frozenset({ACCOUNT_MANAGER}),
+    ChangeSeats: frozenset({ACCOUNT_MANAGER}),
+    InviteMember: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ImportInvitations: frozenset({PERSON}),
+    ResendInvitation: frozenset({PERSON, ACCOUNT_MANAGER}),
+    CorrectInvitation: frozenset({PERSON, ACCOUNT_MANAGER}),
+    RevokeInvitation: frozenset({PERSON, ACCOUNT_MANAGER}),
+    ExpireInvitation: frozenset({SYSTEM}),
+    AcceptInvitation: frozenset({PERSON}),
+    ChangeRole: frozenset({PERSON}),
+    RemoveMember: frozenset({PERSON}),
 }
-"""The kinds of actor that may give each command; a person only for their own account."""
+"""The kinds of actor that may give each command.
+
+A person only for their own account; or, by a role in a plan that the ledger knows of (I1, I8), for
+that plan's invitations and members.
+"""
 
 MAY_OPEN: dict[Purpose, frozenset[ActorKind]] = {
     Purpose.IDENTITY: frozenset({PERSON, ACCOUNT_MANAGER, SUPPORT_STAFF, AUDITOR}),
     Purpose.CORRESPONDENCE: frozenset({PERSON, SUPPORT_STAFF, AUDITOR}),
     Purpose.TAX: frozenset({PERSON, ACCOUNT_MANAGER, AUDITOR}),
 }
-"""The kinds of actor that may open values sealed for each purpose; a person only their own."""
+"""The kinds of actor that may open values sealed for each purpose.
+
+A person only their own; an administrator of a plan also the identity of its members and invited.
+"""
 
 
 def refuse_unless_may_give(actor: Actor, command: type[Command]) -> None:
@@ -87,8 +116,19 @@ def refuse_unless_may_give(actor: Actor, command: type[Command]) -> None:
         )
 
 
-def may_open(actor: Actor, purpose: Purpose, owner: UUID) -> bool:
-    """Whether this actor may open what is sealed for this purpose and person (G1)."""
+def may_open(
+    actor: Actor, purpose: Purpose, owner: UUID, *, administers_owner: bool = False
+) -> bool:
+    """Whether this actor may open what is sealed for this purpose and person (G1).
+
+    Args:
+        actor: whoever asks.
+        purpose: what the value is kept for.
+        owner: the person to whom it belongs.
+        administers_owner: the ledger knows that the actor administers a plan of that person.
+    """
     if actor.kind not in MAY_OPEN[purpose]:
         return False
-    return actor.kind is not PERSON or actor.id == owner
+    if actor.kind is not PERSON or actor.id == owner:
+        return True
+    return administers_owner and purpose is Purpose.IDENTITY

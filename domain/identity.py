@@ -23,7 +23,9 @@ __all__ = [
     "MobilePhone",
     "PersonName",
     "Rut",
+    "WhichInvitation",
     "Who",
+    "WhoPays",
     "email_key",
     "phone_key",
     "rut_key",
@@ -86,6 +88,35 @@ def _valid_who(text: str) -> str:
         ) from None
 
 
+def _valid_who_pays(text: str) -> str:
+    return _valid_reference(text, "plan") or _valid_who(text)
+
+
+def _valid_invitation(text: str) -> str:
+    reference = _valid_reference(text, "invitation")
+    if reference is not None:
+        return reference
+    try:
+        return _valid_email(text)
+    except ValueError:
+        raise ValueError(
+            "not what names an invitation; write an e-mail address or invitation:ID"
+        ) from None
+
+
+def _valid_reference(text: str, kind: str) -> str | None:
+    prefix, colon, rest = text.strip().partition(":")
+    if not colon or prefix != kind:
+        return None
+    try:
+        return f"{kind}:{UUID(rest)}"
+    except ValueError:
+        raise ValueError(
+            f"not an id of {'an' if kind[0] in 'aeiou' else 'a'} {kind};"
+            f" write 32 hexadecimal digits after {kind}:"
+        ) from None
+
+
 def _valid_language(text: str) -> str:
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Z]{2})?", text):
         raise ValueError("not a language tag; write one such as es or es-CL")
@@ -109,6 +140,13 @@ Language = Annotated[str, AfterValidator(_valid_language)]
 
 Who = Annotated[str, AfterValidator(_valid_who)]
 """An e-mail (whoever holds it now), ``person:ID`` or ``account:ID``."""
+
+
+WhoPays = Annotated[str, AfterValidator(_valid_who_pays)]
+"""As ``Who``; or an institutional plan, by ``plan:ID``."""
+
+WhichInvitation = Annotated[str, AfterValidator(_valid_invitation)]
+"""An invitation: the e-mail to which it is open, or ``invitation:ID``."""
 
 
 def email_key(email: str) -> str:

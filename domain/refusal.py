@@ -1,8 +1,9 @@
 """The one way in which Acta says no."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-__all__ = ["Refused"]
+__all__ = ["Refused", "refuse_for"]
 
 
 class Refused(Exception):  # noqa: N818  a refusal is an answer, not an error
@@ -32,3 +33,17 @@ class Refused(Exception):  # noqa: N818  a refusal is an answer, not an error
 
     def __hash__(self) -> int:
         return hash((self.rule, self.message, self.remedy))
+
+
+def refuse_for(faults: Sequence[Refused]) -> None:
+    """Refuses once for everything that stands in the way, not only for the first of it (I2).
+
+    Raises:
+        Refused: by the rule of the first, naming them all; not raised where there is none.
+    """
+    if not faults:
+        return
+    first, *others = faults
+    message = "; ".join([first.message, *(f"{other.rule}: {other.message}" for other in others)])
+    remedies = dict.fromkeys(fault.remedy for fault in faults)
+    raise Refused(first.rule, message, remedy=" ".join(remedies))

@@ -1,4 +1,4 @@
-"""Subscription of an individual: the steps, the payments and the days they pay for (S1 to S9).
+"""Subscription of an individual or of an institution: steps, payments, days paid for (S1 to S10).
 
 An event is forever: think before adding one, and add to a published one only as
 ``domain.event.Event`` says. Values are checked in commands; events take what was once written.
@@ -25,7 +25,7 @@ from domain.calendar import Period, TimeZone, local_day, period
 from domain.command import AccountCommand
 from domain.decider import Decider
 from domain.event import EventOfAccount
-from domain.identity import Rut
+from domain.identity import Rut, WhoPays
 from domain.money import AmountMinor, Currency, format_money
 from domain.personal import Personal, PersonalText, Purpose
 from domain.refusal import Refused
@@ -40,6 +40,13 @@ GatewayReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-
 
 CompanyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 """A name, a line of business or an address on a factura (S11)."""
+
+
+class SubscriptionKind(StrEnum):
+    """Who pays: an individual for their own account, or an institution for its members."""
+
+    INDIVIDUAL = "individual"
+    PLAN = "plan"
 
 
 class TaxDocumentKind(StrEnum):
@@ -75,11 +82,30 @@ class SubscriptionFact(EventOfAccount, aggregate="subscription"):
     """The subscription, which an account keeps through lapses and reactivations (A6)."""
 
 
-class SubscriptionStarted(SubscriptionFact):
-    """The steps towards a subscription have begun (S1)."""
+class SubscriptionStarted(SubscriptionFact, version=2):
+    """The steps towards a subscription have begun (S1, S10).
+
+    An institutional plan has no account of a person: its facts name the plan as the account, and
+    the institution, by a random id, as the person.
+    """
 
     time_zone: str
     """The time zone whose days the subscription is counted in (S5)."""
+    kind: SubscriptionKind | None = None
+    """Whether an individual subscribes, or an institution contracts a plan; none: an individual."""
+    institution: str | None = None
+    """Plan: name of the organisation that contracts it; an organisation is no person."""
+    seats: int | None = None
+    """Plan: how many members and open invitations it has room for."""
+
+
+class SeatsChanged(SubscriptionFact):
+    """An institutional plan has another number of seats (S10)."""
+
+    seats: int
+    """How many members and open invitations it has room for from now on."""
+    former_seats: int
+    """How many it had room for before."""
 
 
 class TaxDocumentChosen(SubscriptionFact):
@@ -196,6 +222,7 @@ class SubscriptionReactivated(SubscriptionFact):
 
 SubscriptionEvent = (
     SubscriptionStarted
+    | SeatsChanged
     | TaxDocumentChosen
     | PlanConfirmed
     | PaymentMethodChosen
@@ -210,14 +237,21 @@ SubscriptionEvent = (
 # ---------------------------------------------------------------- commands
 
 
+class SubscriptionCommand(AccountCommand, abstract=True):
+    """A command about a subscription that exists, of an individual or of an institution."""
+
+    account: WhoPays
+    """The account: an e-mail, person:ID or account:ID; or an institutional plan, by plan:ID."""
+
+
 class StartSubscription(AccountCommand):
-    """Begins the steps towards a subscription."""
+    """Begins the steps towards a subscription of an individual."""
 
     time_zone: TimeZone = "America/Santiago"
     """The time zone whose days the subscription is counted in."""
 
 
-class ChooseTaxDocument(AccountCommand):
+class ChooseTaxDocument(SubscriptionCommand):
     """Says which tax document payments get; a factura needs all four fields of the company."""
 
     kind: TaxDocumentKind
@@ -232,7 +266,7 @@ class ChooseTaxDocument(AccountCommand):
     """Factura: address."""
 
 
-class ConfirmPlan(AccountCommand):
+class ConfirmPlan(SubscriptionCommand):
     """Agrees to a plan at a price."""
 
     plan: PlanCode
@@ -245,7 +279,7 @@ class ConfirmPlan(AccountCommand):
     """ISO 4217 code."""
 
 
-class ChoosePaymentMethod(AccountCommand):
+class ChoosePaymentMethod(SubscriptionCommand):
     """Says how to pay: monthly by card, or by transfer for 3, 6 or 12 months."""
 
     means: PaymentMeans
@@ -261,7 +295,7 @@ class ChoosePaymentMethod(AccountCommand):
         return self
 
 
-class CapturePayment(AccountCommand):
+class CapturePayment(SubscriptionCommand):
     """Says that a payment succeeded; the gateway's word, or staff's for a transfer."""
 
     payment: UUID
@@ -274,7 +308,7 @@ class CapturePayment(AccountCommand):
     """What the gateway or the bank calls this payment; never a card number."""
 
 
-class DeclinePayment(AccountCommand):
+class DeclinePayment(SubscriptionCommand):
     """Says that a charge was declined."""
 
     payment: UUID
@@ -287,19 +321,19 @@ class DeclinePayment(AccountCommand):
     """Why, in clear."""
 
 
-class EndSubscription(AccountCommand):
+class EndSubscription(SubscriptionCommand):
     """Ends the subscription; access lasts to the end of what is paid."""
 
 
-class ResumeSubscription(AccountCommand):
+class ResumeSubscription(SubscriptionCommand):
     """Takes the ending back, until the last day that is paid for."""
 
 
-class LapseSubscription(AccountCommand):
+class LapseSubscription(SubscriptionCommand):
     """Records that what was paid ran out unrenewed."""
 
 
-class ReactivateSubscription(AccountCommand):
+class ReactivateSubscription(SubscriptionCommand):
     """Begins the steps anew after a lapse, or after an ending whose last day has passed."""
 
 
@@ -357,9 +391,14 @@ class Subscription:
         paid_through: the last day paid for, which follows from the payments alone (S5).
         last_payment_day: when the last payment came in, from which its tax term runs (A11).
         payments: ids of payments whose outcome is known.
+        payer: the institution of a plan, by the id that its facts name as the person.
+        seats: of a plan: how many members and open invitations it has room for.
     """
 
     standing: SubscriptionStanding = SubscriptionStanding.NONE
+    kind: SubscriptionKind = SubscriptionKind.INDIVIDUAL
+    payer: UUID | None = None
+    seats: int = 0
     time_zone: str = "UTC"
     tax_document: TaxDocumentKind | None = None
     terms: PlanTerms | None = None
@@ -374,6 +413,10 @@ class Subscription:
         """Whether the last day paid for lies before this instant."""
         return self.paid_through is not None and local_day(at, self.time_zone) > self.paid_through
 
+    def over(self, at: datetime) -> bool:
+        """Whether it had been paid for and is so no longer; one not yet paid for is not over."""
+        return self.standing is SubscriptionStanding.LAPSED or self.ran_out(at)
+
     @property
     def paying(self) -> bool:
         """Whether payments have made it active since the start or the last reactivation."""
@@ -384,7 +427,15 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
     """The subscription after one more event."""
     match event:
         case SubscriptionStarted():
-            return Subscription(standing=SubscriptionStanding.STEPS, time_zone=event.time_zone)
+            return Subscription(
+                standing=SubscriptionStanding.STEPS,
+                kind=event.kind or SubscriptionKind.INDIVIDUAL,
+                payer=event.person,
+                seats=event.seats or 0,
+                time_zone=event.time_zone,
+            )
+        case SeatsChanged():
+            return replace(subscription, seats=event.seats)
         case TaxDocumentChosen():
             return replace(subscription, tax_document=event.kind)
         case PlanConfirmed():
@@ -444,10 +495,14 @@ subscription_decider: Decider[Subscription, SubscriptionEvent] = Decider(
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionSurroundings:
-    """What a decision about a subscription needs beyond its own stream."""
+    """What a decision about a subscription needs beyond its own stream.
+
+    Attributes:
+        account: whose subscription it is; None for an institutional plan.
+    """
 
     subscription: UUID
-    account: Account
+    account: Account | None
 
 
 def decide(
@@ -462,11 +517,14 @@ def decide(
         Refused: a rule stands in the way.
     """
     account = surroundings.account
-    about = About.of(command, surroundings)
-    refuse_unless_owner(actor, account)
-    refuse_if_closed(account)
-    if actor.kind is ActorKind.PERSON:
-        refuse_if_suspended(account)
+    about = About.of(command, subscription, surroundings)
+    if account is None:
+        refuse_unless_staff(actor)
+    else:
+        refuse_unless_owner(actor, account)
+        refuse_if_closed(account)
+        if actor.kind is ActorKind.PERSON:
+            refuse_if_suspended(account)
     match command:
         case StartSubscription():
             return start(command, subscription, account, about)
@@ -511,12 +569,22 @@ class About:
     occurred_at: datetime
 
     @classmethod
-    def of(cls, command: AccountCommand, surroundings: SubscriptionSurroundings) -> "About":
-        """Reads it off the command and the account.
+    def of(
+        cls,
+        command: AccountCommand,
+        subscription: Subscription,
+        surroundings: SubscriptionSurroundings,
+    ) -> "About":
+        """Reads it off the command and the account, or the plan.
 
         Raises:
-            Refused: there is no such account (A1).
+            Refused: there is no such account (A1), or no such plan (S10).
         """
+        if surroundings.account is None:
+            institution = known_plan(subscription)
+            return cls(
+                surroundings.subscription, surroundings.subscription, institution, command.at
+            )
         known = known_account(surroundings.account)
         return cls(surroundings.subscription, known.id, known.person, command.at)
 
@@ -531,7 +599,7 @@ class About:
 
 
 def start(
-    command: StartSubscription, subscription: Subscription, account: Account, about: About
+    command: StartSubscription, subscription: Subscription, account: Account | None, about: About
 ) -> Sequence[SubscriptionEvent]:
     """The first step is made by registering, setting a password and confirming the phone (S1)."""
     if subscription.standing is not SubscriptionStanding.NONE:
@@ -541,7 +609,11 @@ def start(
             remedy="Go on with its next step; after a lapse, give ReactivateSubscription.",
         )
     refuse_unless_ready(account)
-    return [SubscriptionStarted(**about.facts(), time_zone=command.time_zone)]
+    return [
+        SubscriptionStarted(
+            **about.facts(), time_zone=command.time_zone, kind=SubscriptionKind.INDIVIDUAL
+        )
+    ]
 
 
 def choose_tax_document(
@@ -689,7 +761,7 @@ def lapse(subscription: Subscription, about: About) -> Sequence[SubscriptionEven
 
 
 def reactivate(
-    subscription: Subscription, account: Account, about: About
+    subscription: Subscription, account: Account | None, about: About
 ) -> Sequence[SubscriptionEvent]:
     """A lapsed one is reactivated by the same steps as it was created, and keeps its id (A6)."""
     if subscription.standing is SubscriptionStanding.NONE:
@@ -741,8 +813,33 @@ def _first_unpaid_day(subscription: Subscription, at: datetime) -> date:
     return max(own_day, subscription.paid_through + timedelta(days=1))
 
 
-def refuse_unless_ready(account: Account) -> None:
+def known_plan(subscription: Subscription) -> UUID:
+    """The institution of a plan.
+
+    Raises:
+        Refused: there is no such plan (S10).
+    """
+    if subscription.kind is not SubscriptionKind.PLAN or subscription.payer is None:
+        raise Refused(
+            "S10", "there is no such plan", remedy="Check the id, or open the plan with OpenPlan."
+        )
+    return subscription.payer
+
+
+def refuse_unless_staff(actor: Actor) -> None:
+    """What an institution agrees to and pays is recorded by the operator (S10, G1)."""
+    if actor.kind is ActorKind.PERSON:
+        raise Refused(
+            "G1",
+            "a person can do this with their own account alone, not with a plan",
+            remedy="Ask the account manager of the institution.",
+        )
+
+
+def refuse_unless_ready(account: Account | None) -> None:
     """An individual account needs a confirmed phone (A4) and a password (S1)."""
+    if account is None:
+        return
     if not account.phone_confirmed:
         raise Refused(
             "A4",

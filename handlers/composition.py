@@ -20,6 +20,7 @@ from handlers.workers.projector import Projector
 from projections.access import Access
 from projections.account_history import AccountHistory
 from projections.billing_history import BillingHistory
+from projections.institutions import Institutions
 from projections.projection import Projection
 from projections.study_history import StudyHistory
 
@@ -30,6 +31,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     BillingHistory(),
     StudyHistory(),
     AccountHistory(),
+    Institutions(),
 )
 
 
@@ -79,7 +81,12 @@ def open_ledger(
         # Beside a database of its own nobody else projects, so whoever asks does it first.
         catch_up = projector.catch_up if settings.database_url is None else None
         yield Acta(
-            ledger=Ledger(store, tax_retention_years=settings.tax_retention_years, reached=reached),
+            ledger=Ledger(
+                store,
+                tax_retention_years=settings.tax_retention_years,
+                invitation_days=settings.invitation_days,
+                reached=reached,
+            ),
             queries=Queries(store, catch_up=catch_up),
             projector=projector,
             store=store,

@@ -10,8 +10,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from domain.actor import Actor
 from domain.authority import refuse_unless_may_give
 from domain.command import Command
+from domain.event import Event
+from domain.invitation_import import ImportInvitations
 from domain.refusal import Refused
-from handlers.commands import draft
+from handlers.commands import draft, invitation_import
 from handlers.commands.situation import Situation
 from handlers.faults import CommandIdReused, Contention
 from handlers.store.event_store import CommandEnvelope, Conflict, EventStore, StoredReceipt
@@ -65,6 +67,7 @@ class Ledger:
     Args:
         store: the log.
         tax_retention_years: how long buyer data of tax documents is kept (A11).
+        invitation_days: how long an invitation is open (I6).
         new_id: gives random ids.
         reached: told each point at which a crash would matter; tests crash there.
     """
@@ -74,11 +77,13 @@ class Ledger:
         store: EventStore,
         *,
         tax_retention_years: int,
+        invitation_days: int,
         new_id: Callable[[], UUID] = uuid4,
         reached: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._tax_retention_years = tax_retention_years
+        self._invitation_days = invitation_days
         self._new_id = new_id
         self._reached = reached
 
@@ -148,6 +153,27 @@ class Ledger:
                 remedy="Give the command again with the same id.",
             ) from None
 
+    def rehearse_import(
+        self, command: ImportInvitations, actor: Actor, *, seats_ahead: int
+    ) -> Sequence[Event]:
+        """What importing would become now; nothing is written.
+
+        Args:
+            command: a stretch of a list.
+            actor: whoever imports.
+            seats_ahead: seats that earlier stretches of the list would have taken.
+
+        Raises:
+            Refused: a rule stands in the way of all rows.
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        refuse_unless_may_give(actor, type(command))
+        situation = self._situation(command)
+        append = invitation_import.draft(
+            command, situation.resolve(actor), situation, seats_ahead=seats_ahead
+        )
+        return [event for _, _, event in append.events]
+
     def known(self, command_ids: Sequence[UUID]) -> dict[UUID, StoredReceipt]:
         """The answers to those of the commands that have been answered."""
         return self._store.receipts(command_ids)
@@ -177,13 +203,10 @@ class Ledger:
         known = self.known([command_id]).get(command_id)
         if known is not None:
             return self.repeated(known, command, actor)
-        situation = Situation(
-            self._store,
-            at=command.at,
-            new_id=self._new_id,
-            tax_retention_years=self._tax_retention_years,
-        )
-        digest = self._input_digest(command, actor)
+        situation = self._situation(command)
+        # The rows of a list are known by the import, whose id has each answer only once.
+        listed = isinstance(command, ImportInvitations)
+        digest = None if listed else self._input_digest(command, actor)
         head = self._store.head()
 
         def envelope(known_as: Actor, *, erased: bool = False) -> CommandEnvelope:
@@ -192,7 +215,7 @@ class Ledger:
                 actor=known_as,
                 asked_at=command.at,
                 input_digest=None if erased else digest,
-                persons=frozenset(situation.persons),
+                persons=frozenset() if listed else frozenset(situation.persons),
                 correlation_id=correlation_id,
                 causation_id=causation_id,
             )
@@ -203,7 +226,12 @@ class Ledger:
         except Refused as refusal:
             situation.notice(command)
             self._reached("before append")
-            stored = self._store.refuse(refusal, envelope(Actor(kind=actor.kind)), decided_at=head)
+            stored = self._store.refuse(
+                refusal,
+                envelope(Actor(kind=actor.kind)),
+                decided_at=head,
+                reads=situation.versions,
+            )
         else:
             self._reached("before append")
             stored = self._store.append(
@@ -212,6 +240,15 @@ class Ledger:
             )
         self._reached("after commit")
         return _answer(stored, repeated=False)
+
+    def _situation(self, command: Command) -> Situation:
+        return Situation(
+            self._store,
+            at=command.at,
+            new_id=self._new_id,
+            tax_retention_years=self._tax_retention_years,
+            invitation_days=self._invitation_days,
+        )
 
     def _input_digest(self, command: Command, actor: Actor) -> bytes:
         canonical = {

@@ -1,6 +1,6 @@
 """Questions to the read models. Every answer says the position of the log up to which it knows."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,16 +10,17 @@ from uuid import UUID
 
 from psycopg import Connection, IsolationLevel
 
-from domain.actor import Actor
+from domain.actor import Actor, ActorKind
 from domain.authority import may_open
 from domain.event import event_class
-from domain.personal import Sealed, personal_fields
+from domain.personal import Purpose, Sealed, personal_fields
+from domain.subscription import SubscriptionKind, SubscriptionStarted
 from handlers.faults import DeadlinePassed, InvalidInput, PositionBeyondHead
 from handlers.store.database import Database, reachable
 from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore
 from handlers.store.reader import head
-from projections.access import Access, ContentAnswer, content_answer
+from projections.access import Access, AccessAnswer, administration_answer, content_answer
 from projections.account_history import AccountHistory, HistoryLine, history_lines
 from projections.billing_history import (
     BillingHistory,
@@ -27,10 +28,30 @@ from projections.billing_history import (
     billing_lines,
     paid_through,
 )
+from projections.institutions import (
+    ImportedRowLine,
+    ImportLine,
+    Institutions,
+    InvitationLine,
+    InvitationState,
+    MemberLine,
+    PlanState,
+    administers,
+    administers_plan_of,
+    import_lines,
+    imported_row_lines,
+    invitation_lines,
+    is_plan,
+    member_lines,
+    plan_state,
+)
 from projections.projection import Projection
 from projections.study_history import StudyHistory, StudyLine, study_lines
 
-__all__ = ["Billing", "History", "Knowledge", "OpenedLine", "Queries", "Status", "Study"]
+__all__ = [
+    "Billing", "History", "ImportedRows", "Imports", "Invitations", "Knowledge", "Members",
+    "OpenedInvitation", "OpenedLine", "OpenedMember", "Plan", "Queries", "Status", "Study",
+]  # fmt: skip
 
 DEADLINE_SECONDS = 5.0
 PAUSE_SECONDS = 0.005
@@ -69,10 +90,12 @@ class OpenedLine:
     Attributes:
         personal: by field: the value in clear, or None where it is sealed for the asker or its
             person has been erased.
+        sealed: the fields that are sealed for the asker.
     """
 
     line: HistoryLine
     personal: dict[str, str | None]
+    sealed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +113,78 @@ class Study:
 
     account: UUID
     lines: tuple[StudyLine, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan of an institution, its seats and who uses them.
+
+    Attributes:
+        at: the instant that members and open invitations are counted at.
+        over: it had been paid for by then, and is so no longer; nobody is let in or invited.
+    """
+
+    plan: PlanState
+    at: datetime
+    over: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMember:
+    """A member, whose personal values are as in ``OpenedLine``."""
+
+    line: MemberLine
+    personal: dict[str, str | None]
+    sealed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The members of a plan at an instant."""
+
+    plan: UUID
+    at: datetime
+    members: tuple[OpenedMember, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedInvitation:
+    """An invitation, whose personal values are as in ``OpenedLine``."""
+
+    line: InvitationLine
+    personal: dict[str, str | None]
+    sealed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Invitations:
+    """The invitations of a plan as they are at an instant."""
+
+    plan: UUID
+    at: datetime
+    invitations: tuple[OpenedInvitation, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """The lists that were imported into a plan."""
+
+    plan: UUID
+    imports: tuple[ImportLine, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRows:
+    """The answers to the rows of one import."""
+
+    plan: UUID
+    invitation_import: UUID
+    rows: tuple[ImportedRowLine, ...]
     position: int
 
 
@@ -144,12 +239,12 @@ class Queries:
 
     def check(
         self, who: str, thing: str, at: datetime, knowledge: Knowledge = ANYTHING
-    ) -> ContentAnswer:
+    ) -> AccessAnswer:
         """Whether somebody has access to a thing at an instant (X1 to X4).
 
         Args:
             who: an e-mail, ``person:ID`` or ``account:ID``.
-            thing: ``content``.
+            thing: ``content``, or ``plan:ID:administer``.
             at: the instant.
             knowledge: how much the answer has to know.
 
@@ -159,17 +254,21 @@ class Queries:
             DeadlinePassed: the position was not known in time.
             DatabaseUnavailable: the database cannot be reached.
         """
-        if thing != "content":
-            raise InvalidInput(
-                "there is no such thing to have access to",
-                remedy="Ask for: content.",
-            )
+        plan = _administered_plan(thing)
         with self._snapshot(Access, knowledge) as (connection, position):
             account = self._directory.account(who, at=at)
-            return content_answer(connection, account, at, position=position)
+            person = self._directory.person(who, at=at)
+            if plan is None:
+                return content_answer(connection, account, person, at, position=position)
+            return administration_answer(connection, account, person, plan, at, position=position)
 
     def billing(self, who: str, now: datetime, knowledge: Knowledge = ANYTHING) -> Billing:
-        """The billing history of an account.
+        """The billing history of an account, or of a plan.
+
+        Args:
+            who: an e-mail, ``person:ID``, ``account:ID`` or ``plan:ID``.
+            now: when it is asked.
+            knowledge: how much the answer has to know.
 
         Raises:
             InvalidInput: nobody is meant.
@@ -183,16 +282,25 @@ class Queries:
     def history(
         self, who: str, now: datetime, asker: Actor, knowledge: Knowledge = ANYTHING
     ) -> History:
-        """Everything that happened to an account, opened for the asker as far as G1 allows.
+        """Everything that happened to an account or a plan, opened for the asker as G1 allows.
+
+        Args:
+            who: an e-mail, ``person:ID``, ``account:ID`` or ``plan:ID``.
+            now: when it is asked.
+            asker: who asks; whether a person administers a plan of which the account is a member
+                now is read from the ledger.
+            knowledge: how much the answer has to know.
 
         Raises:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(AccountHistory, knowledge) as (connection, position):
+        with self._snapshot(AccountHistory, knowledge, Institutions) as (connection, position):
             account = self._account(who, now)
             lines = history_lines(connection, account)
-        opened = tuple(OpenedLine(line, self._opened(line, asker)) for line in lines)
+            person = _asking_person(asker)
+            administered = person is not None and administers_plan_of(connection, person, account)
+        opened = tuple(self._opened(line, asker, administered=administered) for line in lines)
         return History(account, opened, position)
 
     def study(self, who: str, now: datetime, knowledge: Knowledge = ANYTHING) -> Study:
@@ -205,6 +313,110 @@ class Queries:
         with self._snapshot(StudyHistory, knowledge) as (connection, position):
             account = self._account(who, now)
             return Study(account, study_lines(connection, account), position)
+
+    # ------------------------------------------------------------ institutions
+
+    def plan(self, plan: UUID, at: datetime, knowledge: Knowledge = ANYTHING) -> Plan:
+        """A plan, and who uses its seats at an instant (S10).
+
+        Args:
+            plan: the institutional plan.
+            at: the instant; facts of a later business time are left aside.
+            knowledge: how much the answer has to know.
+
+        Raises:
+            InvalidInput: there is no such plan.
+            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
+        """
+        with self._snapshot(Institutions, knowledge) as (connection, position):
+            state = plan_state(connection, plan, at)
+            if state is None:
+                raise _no_such_plan()
+            return Plan(state, at, state.over(at), position)
+
+    def members(
+        self, plan: UUID, at: datetime, asker: Actor, knowledge: Knowledge = ANYTHING
+    ) -> Members:
+        """The members of a plan at an instant, opened for the asker as far as G1 allows.
+
+        Raises:
+            InvalidInput: there is no such plan.
+            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
+        """
+        with self._snapshot(Institutions, knowledge) as (connection, position):
+            _refuse_unknown_plan(connection, plan)
+            lines = member_lines(connection, plan, at)
+            administered = _is_administered(connection, asker, plan)
+        opened = self._opened_all(lines, asker, administered=administered)
+        members = (OpenedMember(line, *values) for line, values in zip(lines, opened, strict=True))
+        return Members(plan, at, tuple(members), position)
+
+    def invitations(
+        self,
+        plan: UUID,
+        at: datetime,
+        asker: Actor,
+        state: InvitationState | None = None,
+        knowledge: Knowledge = ANYTHING,
+    ) -> Invitations:
+        """The invitations of a plan as they are at an instant, opened as far as G1 allows.
+
+        Args:
+            plan: the institutional plan.
+            at: the instant; what was sent later is left aside.
+            asker: who asks; whether a person administers the plan is read from the ledger.
+            state: those in this state alone.
+            knowledge: how much the answer has to know.
+
+        Raises:
+            InvalidInput: there is no such plan.
+            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
+        """
+        with self._snapshot(Institutions, knowledge) as (connection, position):
+            _refuse_unknown_plan(connection, plan)
+            lines = invitation_lines(connection, plan, at, state)
+            administered = _is_administered(connection, asker, plan)
+        opened = self._opened_all(lines, asker, administered=administered)
+        invitations = (
+            OpenedInvitation(line, *values) for line, values in zip(lines, opened, strict=True)
+        )
+        return Invitations(plan, at, tuple(invitations), position)
+
+    def imports(self, plan: UUID, knowledge: Knowledge = ANYTHING) -> Imports:
+        """The lists that were imported into a plan (I5).
+
+        Raises:
+            InvalidInput: there is no such plan.
+            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
+        """
+        with self._snapshot(Institutions, knowledge) as (connection, position):
+            _refuse_unknown_plan(connection, plan)
+            return Imports(plan, import_lines(connection, plan), position)
+
+    def imported_rows(
+        self,
+        plan: UUID,
+        invitation_import: UUID,
+        knowledge: Knowledge = ANYTHING,
+    ) -> ImportedRows:
+        """The answer to each row of a list (I5).
+
+        Raises:
+            InvalidInput: there is no such plan, or no such import into it.
+            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
+        """
+        with self._snapshot(Institutions, knowledge) as (connection, position):
+            _refuse_unknown_plan(connection, plan)
+            known = {line.invitation_import for line in import_lines(connection, plan)}
+            if invitation_import not in known:
+                raise InvalidInput(
+                    "there is no such import into the plan",
+                    remedy="Check the id; acta imports PLAN lists them.",
+                )
+            rows = imported_row_lines(connection, invitation_import)
+            return ImportedRows(plan, invitation_import, rows, position)
+
+    # ------------------------------------------------------------ the ledger itself
 
     def status(self) -> Status:
         """The state of the log, without bringing anything up to it first.
@@ -233,31 +445,33 @@ class Queries:
 
     @contextmanager
     def _snapshot(
-        self, projection: type[Projection], knowledge: Knowledge
+        self, projection: type[Projection], knowledge: Knowledge, *others: type[Projection]
     ) -> Generator[tuple[Connection, int]]:
-        """A transaction in which a read model stands still, and its position."""
+        """A transaction in which read models stand still, and what all of them know."""
         if self._catch_up is not None:
             self._catch_up()
         deadline = monotonic() + knowledge.deadline_seconds
         while True:
-            self._wait_for(projection, knowledge, deadline)
-            with self._standing_still(projection) as (connection, position):
+            for each in (projection, *others):
+                self._wait_for(each, knowledge, deadline)
+            with self._standing_still(projection, *others) as (connection, position):
                 # Somebody may have begun to rebuild it just now; then it is waited for anew.
                 if position >= knowledge.at_least:
                     yield connection, position
                     return
 
     @contextmanager
-    def _standing_still(self, projection: type[Projection]) -> Generator[tuple[Connection, int]]:
+    def _standing_still(self, *projections: type[Projection]) -> Generator[tuple[Connection, int]]:
         with reachable(), self._database.connection() as connection:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
                     # Before the first look, which is the one that all others see: or a rebuild
                     # in between would show its empty tables beside the old position.
-                    for table in projection.tables:
+                    for table in (table for each in projections for table in each.tables):
                         table.keep(connection)
-                    yield connection, _known_position(connection, projection) or 0
+                    positions = [_known_position(connection, each) or 0 for each in projections]
+                    yield connection, min(positions)
             finally:
                 connection.isolation_level = None
 
@@ -279,6 +493,10 @@ class Queries:
                 Signal().wait(PAUSE_SECONDS)
 
     def _account(self, who: str, now: datetime) -> UUID:
+        """The account meant, or the plan, whose facts name it in place of an account."""
+        kind, _, rest = who.partition(":")
+        if kind == "plan":
+            return self._plan(UUID(rest))
         account = self._directory.account(who, at=now)
         if account is None:
             raise InvalidInput(
@@ -287,14 +505,103 @@ class Queries:
             )
         return account
 
-    def _opened(self, line: HistoryLine, asker: Actor) -> dict[str, str | None]:
+    def _plan(self, plan: UUID) -> UUID:
+        """From the log itself, whatever the read model of institutions knows."""
+        events = [entry.event for entry in self._store.streams([plan])[plan][:1]]
+        match events:
+            case [SubscriptionStarted(kind=SubscriptionKind.PLAN)]:
+                return plan
+            case _:
+                raise _no_such_plan()
+
+    def _opened(self, line: HistoryLine, asker: Actor, *, administered: bool) -> OpenedLine:
         marks = personal_fields(event_class(line.topic))
-        return {
-            field: self._store.vault.open(Sealed.parse(value), event_id=line.event_id, field=field)
-            if may_open(asker, marks[field].purpose, line.person)
-            else None
-            for field, value in line.sealed.items()
+        # The table keeps them in no order.
+        values = {name: line.sealed[name] for name in marks if name in line.sealed}
+        sealed = frozenset(
+            name
+            for name in values
+            if not may_open(asker, marks[name].purpose, line.person, administers_owner=administered)
+        )
+        personal = {
+            name: None
+            if name in sealed
+            else self._store.vault.open(Sealed.parse(value), event_id=line.event_id, field=name)
+            for name, value in values.items()
         }
+        return OpenedLine(line, personal, sealed)
+
+    def _opened_all(
+        self, lines: Sequence[MemberLine | InvitationLine], asker: Actor, *, administered: bool
+    ) -> list[tuple[dict[str, str | None], frozenset[str]]]:
+        """For each line its values, and the fields sealed for the asker; one look at the keys."""
+        open_to = [
+            may_open(asker, Purpose.IDENTITY, line.person, administers_owner=administered)
+            for line in lines
+        ]
+        wanted = [
+            (Sealed.parse(value), event_id, name)
+            for line, may in zip(lines, open_to, strict=True)
+            for name, value in line.sealed.items()
+            if may and (event_id := _sealed_for(line, name)) is not None
+        ]
+        values = iter(self._store.vault.open_many(wanted))
+        return [
+            (
+                {name: next(values) if may else None for name in line.sealed},
+                frozenset[str]() if may else frozenset(line.sealed),
+            )
+            for line, may in zip(lines, open_to, strict=True)
+        ]
+
+
+def _sealed_for(line: MemberLine | InvitationLine, name: str) -> UUID | None:
+    """The event that a value is bound to: the e-mail changes by itself."""
+    return line.email_event_id if name == "email" else line.event_id
+
+
+def _asking_person(asker: Actor) -> UUID | None:
+    return asker.id if asker.kind is ActorKind.PERSON else None
+
+
+def _is_administered(connection: Connection, asker: Actor, plan: UUID) -> bool:
+    """Whether the asker administers a plan: by the ledger, never by the asker's word (G1)."""
+    person = _asking_person(asker)
+    return person is not None and administers(connection, person, plan)
+
+
+def _refuse_unknown_plan(connection: Connection, plan: UUID) -> None:
+    if not is_plan(connection, plan):
+        raise _no_such_plan()
+
+
+def _no_such_plan() -> InvalidInput:
+    return InvalidInput(
+        "there is no such plan",
+        remedy="Check the id; a plan that was opened just now is known with --at-least POSITION.",
+    )
+
+
+def _administered_plan(thing: str) -> UUID | None:
+    """The plan whose administration is asked for; None for content.
+
+    Raises:
+        InvalidInput: there is no such thing.
+    """
+    if thing == "content":
+        return None
+    match thing.split(":"):
+        case ["plan", plan, "administer"]:
+            try:
+                return UUID(plan)
+            except ValueError:
+                pass
+        case _:
+            pass
+    raise InvalidInput(
+        "there is no such thing to have access to",
+        remedy="Ask for: content, or plan:ID:administer.",
+    )
 
 
 _PENDING_ERASURES = """

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """How long to wait for the database to answer."""
     tax_retention_years: Annotated[int, Field(ge=0)] = 6
     """How long the law wants buyer data of tax documents kept (A11)."""
+    invitation_days: Annotated[int, Field(gt=0, le=3660)] = 14
+    """How many days an invitation is open (I6)."""
     kafka_bootstrap_servers: str = "127.0.0.1:19092"
     """Addresses of Kafka brokers, for the relay."""
     schema_registry_url: str = "http://127.0.0.1:18081"

@@ -1,4 +1,4 @@
-"""Read model of access: the facts that answers rest on, by account."""
+"""Read model of access: the facts that answers rest on, by whose they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,28 @@ from domain.access import (
     AccessFactKind,
     Obstacle,
     access_fact,
+    administration_obstacles,
     content_obstacles,
+    weigh_administration,
     weigh_content,
 )
-from domain.event import EventOfAccount, Recorded
+from domain.account import Role
+from domain.event import Recorded
 from projections.projection import Projection, Table
 
-__all__ = ["Access", "ContentAnswer", "Evidence", "content_answer"]
+__all__ = ["Access", "AccessAnswer", "Evidence", "administration_answer", "content_answer"]
 
 
 class Access(Projection):
     """A row for each event that means something for access (X3)."""
 
     name: ClassVar[str] = "access"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     tables: ClassVar[tuple[Table, ...]] = (
         Table(
             "access_facts",
             {
-                "account": "uuid NOT NULL",
+                "subject": "uuid NOT NULL",
                 "position": "bigint NOT NULL",
                 "event_id": "uuid NOT NULL",
                 "topic": "text NOT NULL",
@@ -40,8 +43,10 @@ class Access(Projection):
                 "occurred_at": "timestamptz NOT NULL",
                 "starts_at": "timestamptz",
                 "ends_at": "timestamptz",
+                "plan": "uuid",
+                "role": "text",
             },
-            key=("account", "position"),
+            key=("subject", "position"),
         ),
     )
 
@@ -51,19 +56,20 @@ class Access(Projection):
             connection,
             (
                 (
-                    event.account,
+                    fact.subject,
                     entry.position,
                     entry.event_id,
-                    event.TOPIC,
-                    event.person,
+                    entry.event.TOPIC,
+                    entry.event.person,
                     fact.kind.value,
                     fact.occurred_at,
                     fact.starts_at,
                     fact.ends_at,
+                    fact.plan,
+                    fact.role and fact.role.value,
                 )
                 for entry in batch
-                if isinstance(event := entry.event, EventOfAccount)
-                and (fact := access_fact(event)) is not None
+                if (fact := access_fact(entry.event)) is not None
             ),
         )
 
@@ -78,8 +84,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class ContentAnswer:
-    """Whether an account has access to content at an instant, and why (X1 to X3).
+class AccessAnswer:
+    """Whether a person has access to a thing at an instant, and why (X1 to X3).
 
     Attributes:
         obstacles: the rules in the way, in the order in which a person would clear them; none
@@ -102,30 +108,74 @@ class ContentAnswer:
 
 
 _FACTS = """
-    SELECT position, event_id, topic, person, fact, occurred_at, starts_at, ends_at
-    FROM projections.access_facts WHERE account = %s ORDER BY position
+    SELECT position, event_id, topic, fact, subject, occurred_at, starts_at, ends_at, plan, role
+    FROM projections.access_facts
+    WHERE subject = ANY(ARRAY[%(account)s, %(person)s]::uuid[])
+       OR subject IN (SELECT plan FROM projections.access_facts
+                      WHERE subject = %(account)s AND fact = 'role')
+    ORDER BY position
 """
 
 
 def content_answer(
-    connection: Connection, account: UUID | None, at: datetime, *, position: int
-) -> ContentAnswer:
-    """Answers for one account, from the facts alone.
+    connection: Connection,
+    account: UUID | None,
+    person: UUID | None,
+    at: datetime,
+    *,
+    position: int,
+) -> AccessAnswer:
+    """Whether somebody has access to content, from the facts alone.
 
     Args:
         connection: in a transaction in which the projection is at ``position``.
-        account: the account; None where nobody is meant, which is a no.
+        account: the account; None where there is none, which is a no.
+        person: the person meant, who may have been invited; None where nobody is meant.
         at: the instant.
         position: up to which the facts are known.
     """
-    rows = connection.cursor(binary=True).execute(_FACTS, (account,)).fetchall()
-    facts = [AccessFact(AccessFactKind(row[4]), *row[5:]) for row in rows]
-    weighed = weigh_content(facts, at)
-    return ContentAnswer(
-        account=account,
-        person=rows[0][3] if rows else None,
-        at=at,
-        obstacles=content_obstacles(weighed.facts),
-        evidence=tuple(Evidence(*rows[place][:3]) for place in weighed.evidence),
-        position=position,
+    facts, evidence = _facts(connection, account, person)
+    weighed = weigh_content(facts, at, account=account)
+    obstacles = content_obstacles(weighed.facts)
+    resting_on = tuple(evidence[place] for place in weighed.evidence)
+    return AccessAnswer(account, person, at, obstacles, resting_on, position)
+
+
+def administration_answer(
+    connection: Connection,
+    account: UUID | None,
+    person: UUID | None,
+    plan: UUID,
+    at: datetime,
+    *,
+    position: int,
+) -> AccessAnswer:
+    """Whether somebody may administer a plan, from the facts alone; else as ``content_answer``."""
+    facts, evidence = _facts(connection, account, person)
+    weighed = weigh_administration(facts, at, account=account, plan=plan)
+    obstacles = administration_obstacles(weighed.facts)
+    resting_on = tuple(evidence[place] for place in weighed.evidence)
+    return AccessAnswer(account, person, at, obstacles, resting_on, position)
+
+
+def _facts(
+    connection: Connection, account: UUID | None, person: UUID | None
+) -> tuple[list[AccessFact], list[Evidence]]:
+    rows = (
+        connection.cursor(binary=True)
+        .execute(_FACTS, {"account": account, "person": person})
+        .fetchall()
     )
+    facts = [
+        AccessFact(
+            AccessFactKind(fact),
+            subject,
+            at,
+            starts_at,
+            ends_at,
+            plan,
+            Role(role) if role else None,
+        )
+        for _, _, _, fact, subject, at, starts_at, ends_at, plan, role in rows
+    ]
+    return facts, [Evidence(*row[:3]) for row in rows]

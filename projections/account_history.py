@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -12,33 +11,37 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from domain.account import (
+    AccountBecameIndividual,
     AccountClosed,
     AccountManagerAssigned,
     AccountReinstated,
     AccountSuspended,
+    MemberRemoved,
     PasswordSet,
     PersonErased,
     PhoneConfirmed,
+    RoleAssigned,
     UserCodeChanged,
     UserRegistered,
 )
 from domain.event import Event, EventOfAccount, Recorded
 from domain.money import format_money
-from domain.personal import Sealed, personal_fields
 from domain.study_history import ContentStudied
 from domain.subscription import (
     PaymentCaptured,
     PaymentDeclined,
     PaymentMethodChosen,
     PlanConfirmed,
+    SeatsChanged,
     SubscriptionEnded,
+    SubscriptionKind,
     SubscriptionLapsed,
     SubscriptionReactivated,
     SubscriptionResumed,
     SubscriptionStarted,
     TaxDocumentChosen,
 )
-from projections.projection import Projection, Table
+from projections.projection import Projection, Table, sealed_values
 
 __all__ = ["AccountHistory", "HistoryLine", "describe", "history_lines"]
 
@@ -86,7 +89,7 @@ class AccountHistory(Projection):
                     entry.actor.id,
                     entry.command_id,
                     describe(event),
-                    _sealed(event),
+                    Jsonb(sealed) if (sealed := sealed_values(event)) else None,
                 )
                 for entry in batch
                 if isinstance(event := entry.event, EventOfAccount)
@@ -111,14 +114,27 @@ def describe(event: Event) -> str:
             return f"Suspended: {event.reason.value}"
         case AccountReinstated():
             return f"Reinstated: {event.reason.value}"
+        case RoleAssigned():
+            return _role_assigned(event)
+        case MemberRemoved():
+            return f"Left plan {event.plan}: {event.reason.value}"
+        case AccountBecameIndividual():
+            return "Became an individual account"
         case AccountClosed():
             return f"Closed: {event.reason.value}"
         case PersonErased():
             return _erased(event)
         case ContentStudied():
             return f"Studied {event.content}"
+        case SubscriptionStarted(kind=SubscriptionKind.PLAN):
+            return (
+                f"Opened a plan of {event.seats} seat(s) for {event.institution},"
+                f" its days in {event.time_zone}"
+            )
         case SubscriptionStarted():
             return f"Began a subscription, its days in {event.time_zone}"
+        case SeatsChanged():
+            return f"Changed the seats from {event.former_seats} to {event.seats}"
         case TaxDocumentChosen():
             return f"Chose {event.kind.value} as tax document"
         case PlanConfirmed():
@@ -146,6 +162,12 @@ def describe(event: Event) -> str:
             return type(event).__name__
 
 
+def _role_assigned(event: RoleAssigned) -> str:
+    if event.former_role is None:
+        return f"Joined plan {event.plan} as {event.role.value}"
+    return f"Became {event.role.value} in plan {event.plan}, from {event.former_role.value}"
+
+
 def _erased(event: PersonErased) -> str:
     if event.tax_data_readable_until is None:
         return "Erased the person's data"
@@ -153,20 +175,6 @@ def _erased(event: PersonErased) -> str:
         "Erased the person's data; buyer data of tax documents stays readable until"
         f" {event.tax_data_readable_until}"
     )
-
-
-def _sealed(event: Event) -> Jsonb | None:
-    values = {
-        name: str(value)
-        for name in _personal_names(type(event))
-        if isinstance(value := getattr(event, name), Sealed)
-    }
-    return Jsonb(values) if values else None
-
-
-@cache
-def _personal_names(event_type: type[Event]) -> tuple[str, ...]:
-    return tuple(personal_fields(event_type))
 
 
 @dataclass(frozen=True, slots=True)

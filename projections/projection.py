@@ -2,14 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any, ClassVar, LiteralString
 
 from psycopg import Connection, sql
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
+from domain.personal import Sealed, personal_fields
 
-__all__ = ["Projection", "Table"]
+__all__ = ["Projection", "Table", "sealed_values"]
 
 
 class Table:
@@ -88,3 +90,17 @@ class Projection(ABC):
     @abstractmethod
     def apply(self, batch: Sequence[Recorded], connection: Connection) -> None:
         """What the events do to the tables, in the order of the log, each exactly once."""
+
+
+def sealed_values(event: Event) -> dict[str, str]:
+    """The personal values of an event, by field, sealed as they stand in the log, as text."""
+    return {
+        name: str(value)
+        for name in _personal_names(type(event))
+        if isinstance(value := getattr(event, name), Sealed)
+    }
+
+
+@cache
+def _personal_names(event_type: type[Event]) -> tuple[str, ...]:
+    return tuple(personal_fields(event_type))

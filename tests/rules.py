@@ -115,29 +115,127 @@ class Mutant:
         return f"{self.path}:{self.line}"
 
 
-def mutants_of(path: Path, source: str, rules_in_data: Sequence[str] = ()) -> Iterator[Mutant]:
-    """Each ``raise Refused(...)`` of a module, turned into acceptance.
+def mutants_of(path: Path, source: str, said: "RulesInData | None" = None) -> Iterator[Mutant]:
+    """Each refusal of a module, turned into acceptance.
 
-    Where the rule is only known when it is decided, there is one mutant for each of the rules
-    that it can be: those of the obstacles to access.
+    A refusal is raised, or returned in a list that ``refuse_for`` refuses by. Where the rule is
+    only known when it is decided, there is one mutant for each of the rules that it can be.
     """
     tree = ast.parse(source)
-    for statement in ast.walk(tree):
-        match statement:
-            case ast.Raise(
-                exc=ast.Call(func=ast.Name("Refused"), args=[ast.Constant(str(rule)), *_])
-            ):
-                yield Mutant(path, statement.lineno, rule, replaced(source, statement, "pass"))
-            case ast.Raise(exc=ast.Call(func=ast.Name("Refused"), args=[decided, *_])):
-                said = ast.get_source_segment(source, statement) or ""
-                for rule in rules_in_data:
-                    kept = f"if {ast.unparse(decided)} != {rule!r}: {said}"
-                    mutated = replaced(source, statement, kept)
-                    yield Mutant(path, statement.lineno, rule, mutated)
-            case _:
-                pass
+    said = said or RulesInData.of([tree])
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
+    for statement in statements:
+        for rule, instead in refusals_in(statement, said):
+            yield Mutant(path, statement.lineno, rule, replaced(source, statement, instead))
     for name, rule, line in obstacles_of(tree):
         yield Mutant(path, line, rule, f"{source}{WITHOUT_OBSTACLE.format(name=name)}")
+
+
+def refusals_in(statement: ast.stmt, said: "RulesInData") -> Iterator[tuple[str, str]]:
+    """The rules by which a statement refuses, each with what stands there without it."""
+    match statement:
+        case ast.Raise(exc=ast.Call(func=ast.Name("Refused"), args=[ast.Constant(str(rule)), *_])):
+            yield rule, "pass"
+        case ast.Raise(exc=ast.Call(func=ast.Name("Refused"), args=[decided, *_])):
+            for rule in said.by_name.get(root_of(decided), ()):
+                kept = f"if {ast.unparse(decided)} != {rule!r}: {ast.unparse(statement)}"
+                yield rule, kept
+        case ast.Return(value=ast.List() as returned) if fault := rule_of_fault(returned):
+            yield fault, "return []"
+        case ast.Expr(value=ast.Call(func=ast.Name("refuse_for"), args=[faults])):
+            for rule in said.of_faults(faults):
+                yield rule, f"refuse_for([f for f in {ast.unparse(faults)} if f.rule != {rule!r}])"
+        case _:
+            pass
+
+
+def rule_of_fault(returned: ast.List) -> str | None:
+    """The rule of ``[Refused(...)]``."""
+    match returned.elts:
+        case [ast.Call(func=ast.Name("Refused"), args=[ast.Constant(str(rule)), *_])]:
+            return rule
+        case _:
+            return None
+
+
+def root_of(decided: ast.expr) -> str:
+    """The name with which an expression begins, such as ``obstacle`` in ``obstacle.rule``."""
+    return re.split(r"\W", ast.unparse(decided), maxsplit=1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RulesInData:
+    """Which rules can be meant where the source names none.
+
+    Attributes:
+        by_name: by the name of what tells the rule: an obstacle to content, the first of many
+            faults, or what a caller gives as ``rule=``.
+        by_function: the rules of the faults that each function returns, others' among them.
+    """
+
+    by_name: dict[str, list[str]]
+    by_function: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, trees: Sequence[ast.Module]) -> "RulesInData":
+        """Reads it off the modules."""
+        functions = {
+            function.name: function
+            for tree in trees
+            for function in tree.body
+            if isinstance(function, ast.FunctionDef)
+        }
+        by_function = {name: sorted(faults_within(name, functions)) for name in functions}
+        by_name = {
+            "obstacle": sorted({rule for tree in trees for rule in rules_of_content(tree)}),
+            "first": sorted({rule for rules in by_function.values() for rule in rules}),
+            "rule": sorted({rule for tree in trees for rule in rules_given(tree)}),
+        }
+        return cls(by_name, by_function)
+
+    def of_faults(self, faults: ast.expr) -> Sequence[str]:
+        """The rules of the faults that a call gives."""
+        match faults:
+            case ast.Call(func=ast.Name(function)):
+                return self.by_function.get(function, ())
+            case _:
+                return ()
+
+
+def faults_within(name: str, functions: dict[str, ast.FunctionDef]) -> set[str]:
+    """The rules of the faults that a function returns, by itself or through those it calls."""
+    rules: set[str] = set()
+    for node in ast.walk(functions[name]):
+        match node:
+            case ast.Return(value=ast.List() as returned):
+                rules |= {rule} if (rule := rule_of_fault(returned)) else set()
+            case ast.Call(func=ast.Name(called)) if called in functions and "_faults" in called:
+                rules |= faults_within(called, functions)
+            case _:
+                pass
+    return rules
+
+
+def rules_given(tree: ast.Module) -> Iterator[str]:
+    """The rules that callers give as ``rule=``."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="rule", value=ast.Constant(str(rule))):
+                yield rule
+            case _:
+                pass
+
+
+def rules_of_content(tree: ast.Module) -> Iterator[str]:
+    """The rules of the obstacles that a module knows, but for those of administration alone."""
+    used = {
+        node.id
+        for statement in tree.body
+        if getattr(statement, "name", None) != "administration_obstacles"
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    yield from (rule for name, rule, _ in obstacles_of(tree) if name in used)
 
 
 def obstacles_of(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
@@ -155,11 +253,15 @@ def obstacles_of(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
 
 WITHOUT_OBSTACLE = """
 
-_with_all_obstacles = content_obstacles
+_with_all_obstacles = content_obstacles, administration_obstacles
 
 
 def content_obstacles(facts):
-    return tuple(o for o in _with_all_obstacles(facts) if o is not {name})
+    return tuple(o for o in _with_all_obstacles[0](facts) if o is not {name})
+
+
+def administration_obstacles(facts):
+    return tuple(o for o in _with_all_obstacles[1](facts) if o is not {name})
 """
 
 
@@ -176,14 +278,11 @@ def replaced(source: str, statement: ast.stmt, by: str) -> str:
 def all_mutants() -> list[Mutant]:
     """Every mutant of the domain, in the order of the files."""
     sources = {path: path.read_text("utf-8") for path in sorted((ROOT / "domain").rglob("*.py"))}
-    obstacles = [
-        rule for source in sources.values() for _, rule, _ in obstacles_of(ast.parse(source))
-    ]
-    rules = sorted(set(obstacles))
+    said = RulesInData.of([ast.parse(source) for source in sources.values()])
     mutants = [
         mutant
         for path, source in sources.items()
-        for mutant in mutants_of(path.relative_to(ROOT), source, rules)
+        for mutant in mutants_of(path.relative_to(ROOT), source, said)
     ]
     return sorted(mutants, key=lambda mutant: (mutant.path, mutant.line))
 

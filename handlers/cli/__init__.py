@@ -15,7 +15,7 @@ from typing import NoReturn
 import typer
 
 from domain.refusal import Refused
-from handlers.cli import answers, catalogue, give, operate, schemas
+from handlers.cli import answers, catalogue, give, institutions, invite, operate, schemas
 from handlers.cli.output import tell
 from handlers.faults import DatabaseUnavailable, Fault, FolderUnusable
 
@@ -30,17 +30,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+invitations = typer.Typer(help="Invite people into a plan by a list.", no_args_is_help=True)
 keys = typer.Typer(help="Look after the key-encryption keys.", no_args_is_help=True)
 
 PAYER = "ana@example.cl"
+PLAN = "plan:8c1d4e6f-2b7a-4f39-9e05-6a3c8d21b7f4"
+ADMINISTRATOR = "person:d3a9f0c7-51e8-4b62-8f14-0c7b9e5a2d68"
 MANAGER = "account_manager:5f0c2b9e-8d14-4c57-9a36-2e7d1b604f83"
 
 
-def _offer(group: typer.Typer, command: Callable[..., None], *, example: str) -> None:
+def _offer(
+    group: typer.Typer, command: Callable[..., None], *, example: str, name: str | None = None
+) -> None:
     """Adds a command; its help is its docstring, in paragraphs that fit any terminal."""
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")
     text = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
-    group.command(help=text, epilog=f"Example: {example}")(command)
+    group.command(name, help=text, epilog=f"Example: {example}")(command)
 
 
 _offer(app, catalogue.commands, example="acta commands RegisterUser")
@@ -50,6 +55,14 @@ _offer(app, answers.check, example=f"acta check {PAYER} content --at 2026-03-01T
 _offer(app, answers.billing, example=f"acta billing {PAYER} --at-least 42")
 _offer(app, answers.history, example=f"acta history {PAYER} --actor auditor")
 _offer(app, answers.study, example=f"acta study {PAYER} --json")
+_offer(app, institutions.plan, example=f"acta plan {PLAN}")
+_offer(app, institutions.members, example=f"acta members {PLAN} --actor {ADMINISTRATOR}")
+_offer(app, institutions.invitations, example=f"acta invitations {PLAN} --state open --json")
+_offer(app, institutions.imports, example=f"acta imports {PLAN}")
+INVITE_EXAMPLE = f"acta invite import {PLAN} people.xlsx --actor person:{PAYER} --dry-run"
+_offer(invitations, invite.import_list, example=INVITE_EXAMPLE, name="import")
+_offer(invitations, invite.template, example="acta invite template people.xlsx")
+app.add_typer(invitations, name="invite", epilog=f"Example: {INVITE_EXAMPLE}")
 _offer(app, give.erase, example=f"acta erase {PAYER} --actor {MANAGER}")
 _offer(app, operate.status, example="acta status")
 _offer(app, operate.project, example="acta project --once")

@@ -6,24 +6,35 @@ import typer
 
 from handlers.cli.arguments import (
     AsJson,
+    Asker,
     At,
     AtLeast,
     Deadline,
     WhoMeant,
+    WhoPaysMeant,
     knowledge,
     read_actor,
     read_instant,
     read_who,
+    read_who_pays,
 )
 from handlers.cli.output import by_field, say, show_time, table, write_json
 
 if TYPE_CHECKING:
-    from domain.actor import Actor
-    from handlers.queries import Billing, History, OpenedLine, Study
-    from projections.access import ContentAnswer
+    from handlers.queries import (
+        Billing,
+        History,
+        OpenedInvitation,
+        OpenedLine,
+        OpenedMember,
+        Study,
+    )
+    from projections.access import AccessAnswer
     from projections.billing_history import BillingLine
 
-__all__ = ["billing", "check", "history", "study"]
+__all__ = [
+    "billing", "check", "history", "known_up_to", "personal_text", "personal_values", "study",
+]  # fmt: skip
 
 NO = 1
 DEADLINE_SECONDS = 5.0
@@ -31,14 +42,23 @@ DEADLINE_SECONDS = 5.0
 
 def check(
     who: WhoMeant,
-    thing: Annotated[str, typer.Argument(metavar="THING", help="What for: content.")],
+    thing: Annotated[
+        str,
+        typer.Argument(
+            metavar="THING", help="What for: content; or plan:ID:administer, to look after a plan."
+        ),
+    ],
     *,
     at: At = None,
     at_least: AtLeast = 0,
     deadline_seconds: Deadline = DEADLINE_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether somebody has access, and what stands in the way; exit status 0 is yes, 1 no."""
+    """Say whether somebody has access, and what stands in the way; exit status 0 is yes, 1 no.
+
+    Access to content comes from an own subscription or from a plan; to administer a plan, from the
+    role in it.
+    """
     from handlers.composition import open_ledger
     from handlers.settings import read_settings
 
@@ -53,7 +73,7 @@ def check(
         raise typer.Exit(NO)
 
 
-def _show_check(answer: "ContentAnswer", thing: str) -> None:
+def _show_check(answer: "AccessAnswer", thing: str) -> None:
     say(f"{'yes' if answer.allowed else 'no'}: {thing} at {answer.at.isoformat()}")
     say(f"account: {answer.account or 'none'}")
     for obstacle in answer.obstacles:
@@ -63,21 +83,21 @@ def _show_check(answer: "ContentAnswer", thing: str) -> None:
     if answer.evidence:
         rows = [(fact.position, fact.event_id, fact.topic) for fact in answer.evidence]
         table(("rests on position", "event", "topic"), rows)
-    _known_up_to(answer.position)
+    known_up_to(answer.position)
 
 
 def billing(
-    who: WhoMeant,
+    who: WhoPaysMeant,
     *,
     at_least: AtLeast = 0,
     deadline_seconds: Deadline = DEADLINE_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was charged and paid, line by line, and the balance."""
+    """Show what was charged and paid, line by line, and the balance; of a plan, by plan:ID."""
     from handlers.composition import open_ledger
     from handlers.settings import read_settings
 
-    meant = read_who(who)
+    meant = read_who_pays(who)
     with open_ledger(read_settings()) as acta:
         answer = acta.queries.billing(
             meant, read_instant(None), knowledge(at_least, deadline_seconds)
@@ -100,7 +120,7 @@ def _show_billing(answer: "Billing", balances: dict[str, int]) -> None:
     say(f"paid through: {answer.paid_through or 'never'}")
     owed = [_money(amount_minor, currency) or "" for currency, amount_minor in balances.items()]
     say(f"balance: {', '.join(owed) or 'nothing'}")
-    _known_up_to(answer.position)
+    known_up_to(answer.position)
 
 
 def _billing_row(line: "BillingLine", zone: str) -> tuple[str | None, ...]:
@@ -126,47 +146,43 @@ def _money(amount_minor: int | None, currency: str | None) -> str | None:
 
 
 def history(
-    who: WhoMeant,
+    who: WhoPaysMeant,
     *,
-    actor: Annotated[
-        str,
-        typer.Option(
-            "--actor",
-            metavar="KIND[:ID]",
-            help="Who asks; personal values are opened for whom rule G1 allows, such as auditor.",
-        ),
-    ] = "system",
+    actor: Asker = "system",
     at_least: AtLeast = 0,
     deadline_seconds: Deadline = DEADLINE_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Show all that happened to an account; what the asker may not open stays sealed."""
+    """Show all that happened to an account or a plan; what the asker may not open stays sealed.
+
+    An administrator of a plan opens who its members are: the role is read from the ledger.
+    """
     from handlers.composition import open_ledger
     from handlers.settings import read_settings
 
-    meant, asker = read_who(who), read_actor(actor)
+    meant, asker = read_who_pays(who), read_actor(actor)
     with open_ledger(read_settings()) as acta:
         answer = acta.queries.history(
             meant, read_instant(None), asker, knowledge(at_least, deadline_seconds)
         )
     if as_json:
-        write_json(_history_json(answer, asker))
+        write_json(_history_json(answer))
     else:
-        _show_history(answer, asker)
+        _show_history(answer)
 
 
-def _history_json(answer: "History", asker: "Actor") -> dict[str, Any]:
+def _history_json(answer: "History") -> dict[str, Any]:
     lines = [
         {
             **{name: value for name, value in by_field(opened.line).items() if name != "sealed"},
-            "personal": _personal(opened, asker),
+            "personal": personal_values(opened),
         }
         for opened in answer.lines
     ]
     return {"account": answer.account, "lines": lines, "position": answer.position}
 
 
-def _show_history(answer: "History", asker: "Actor") -> None:
+def _show_history(answer: "History") -> None:
     say(f"account: {answer.account}")
     rows = [
         (
@@ -174,12 +190,12 @@ def _show_history(answer: "History", asker: "Actor") -> None:
             show_time(opened.line.occurred_at),
             opened.line.line,
             _by(opened),
-            _personal_text(_personal(opened, asker)),
+            personal_text(personal_values(opened)),
         )
         for opened in answer.lines
     ]
     table(("position", "when (UTC)", "what", "by", "personal values"), rows)
-    _known_up_to(answer.position)
+    known_up_to(answer.position)
 
 
 def _by(opened: "OpenedLine") -> str:
@@ -188,24 +204,19 @@ def _by(opened: "OpenedLine") -> str:
     return f"{opened.line.actor_kind} {str(actor)[:8]}" if actor else opened.line.actor_kind
 
 
-def _personal(opened: "OpenedLine", asker: "Actor") -> dict[str, dict[str, str | None]]:
+def personal_values(
+    opened: "OpenedLine | OpenedMember | OpenedInvitation",
+) -> dict[str, dict[str, str | None]]:
     """By field: the value where it is open; else whether it is sealed for the asker, or erased."""
-    from domain.authority import may_open
-    from domain.event import event_class
-    from domain.personal import personal_fields
 
-    marks = personal_fields(event_class(opened.line.topic))
-    told: dict[str, dict[str, str | None]] = {}
-    for field, mark in marks.items():
-        if field in opened.personal:
-            value = opened.personal[field]
-            may = may_open(asker, mark.purpose, opened.line.person)
-            state = "open" if value is not None else "erased" if may else "sealed"
-            told[field] = {"state": state, "value": value}
-    return told
+    def told(field: str, value: str | None) -> dict[str, str | None]:
+        closed = "sealed" if field in opened.sealed else "erased"
+        return {"state": closed if value is None else "open", "value": value}
+
+    return {field: told(field, value) for field, value in opened.personal.items()}
 
 
-def _personal_text(told: dict[str, dict[str, str | None]]) -> str:
+def personal_text(told: dict[str, dict[str, str | None]]) -> str:
     """Such as ``email: ana@example.cl; sealed: rut, phone``."""
     parts = [f"{field}: {as_is['value']}" for field, as_is in told.items() if as_is["value"]]
     for state in ("sealed", "erased"):
@@ -240,8 +251,9 @@ def _show_study(answer: "Study") -> None:
     say(f"account: {answer.account}")
     rows = [(line.position, show_time(line.studied_at), line.content) for line in answer.lines]
     table(("position", "when (UTC)", "content"), rows)
-    _known_up_to(answer.position)
+    known_up_to(answer.position)
 
 
-def _known_up_to(position: int) -> None:
+def known_up_to(position: int) -> None:
+    """The last line of an answer."""
     say(f"known up to position {position}")

@@ -14,14 +14,32 @@ if TYPE_CHECKING:
     from handlers.queries import Knowledge
 
 __all__ = [
-    "AsJson", "At", "AtLeast", "Deadline", "WhoMeant", "knowledge", "parse_instant", "read_actor",
-    "read_id", "read_instant", "read_who",
+    "AsJson", "Asker", "At", "AtLeast", "Deadline", "PlanMeant", "WhoMeant", "WhoPaysMeant",
+    "knowledge", "parse_instant", "read_actor", "read_id", "read_instant", "read_plan", "read_who",
+    "read_who_pays",
 ]  # fmt: skip
 
 WhoMeant = Annotated[
     str,
     typer.Argument(
         metavar="WHO", help="An e-mail (whoever holds it now), person:ID or account:ID."
+    ),
+]
+WhoPaysMeant = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHO", help="An e-mail (whoever holds it now), person:ID, account:ID or plan:ID."
+    ),
+]
+PlanMeant = Annotated[
+    str, typer.Argument(metavar="PLAN", help="An institutional plan, by its id or plan:ID.")
+]
+Asker = Annotated[
+    str,
+    typer.Option(
+        "--actor",
+        metavar="KIND[:ID]",
+        help="Who asks; personal values are opened for whom rule G1 allows, such as auditor.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, on stdout.")]
@@ -105,6 +123,24 @@ def read_who(text: str) -> str:
         raise InvalidInput(
             "WHO cannot be read", remedy="Write an e-mail address, person:ID or account:ID."
         ) from None
+
+
+def read_who_pays(text: str) -> str:
+    """As ``read_who``; or an institutional plan.
+
+    Raises:
+        InvalidInput: it means nobody.
+    """
+    return f"plan:{read_plan(text)}" if text.strip().startswith("plan:") else read_who(text)
+
+
+def read_plan(text: str) -> UUID:
+    """An institutional plan, given by its id or as ``plan:ID``.
+
+    Raises:
+        InvalidInput: it is no id.
+    """
+    return read_id("PLAN", text.strip().removeprefix("plan:"))
 
 
 def read_actor(text: str) -> "Actor":

@@ -24,6 +24,7 @@ from handlers.faults import FolderUnusable, InvalidInput
 
 if TYPE_CHECKING:
     from domain.account import PersonErased
+    from domain.invitation import InviteeErased
     from handlers.cli.apply import LineReport, Summary
     from handlers.composition import Acta
     from handlers.ledger import Receipt
@@ -190,7 +191,8 @@ def erase(
     """Erase a person's data for good: the facts stay, the person in them becomes unreadable.
 
     The account is closed, and from then on answers by account:ID or person:ID alone, which this
-    prints. Buyer data of tax documents stays readable until its legal term ends.
+    prints. Buyer data of tax documents stays readable until its legal term ends. Whoever was
+    invited and never had an account is erased likewise.
     """
     from domain.account import ErasePerson
     from handlers.composition import open_ledger
@@ -211,31 +213,43 @@ def erase(
 def _confirm(acta: "Acta", who: str, at: datetime) -> None:
     from handlers.store.directory import Directory
 
-    account = Directory(acta.store).account(who, at=at)
-    tell(f"This erases for good whoever holds the account {account or 'meant'}.")
+    directory = Directory(acta.store)
+    account, person = directory.account(who, at=at), directory.person(who, at=at)
+    if account is None and person is not None:
+        tell(f"This erases for good whoever was invited as person {person}.")
+    else:
+        tell(f"This erases for good whoever holds the account {account or 'meant'}.")
     tell("Type yes to go on:")
     if sys.stdin.readline().strip().lower() != "yes":
         tell("Nothing was erased. To be asked nothing: --yes")
         raise typer.Exit(REFUSED_OR_FAULTY)
 
 
-def _erasure(acta: "Acta", receipt: "Receipt") -> "PersonErased":
+def _erasure(acta: "Acta", receipt: "Receipt") -> "PersonErased | InviteeErased":
     """The event that the erasure became, as it stands in the log."""
     from domain.account import PersonErased
+    from domain.invitation import InviteeErased
     from handlers.store.mapper import to_recorded
 
     first = receipt.events[0].position
     rows = acta.store.batch(after=first - 1, limit=len(receipt.events))
     events = [recorded.event for row in rows if (recorded := to_recorded(row)) is not None]
-    return next(event for event in events if isinstance(event, PersonErased))
+    return next(event for event in events if isinstance(event, PersonErased | InviteeErased))
 
 
-def _show_erasure(erased: "PersonErased", receipt: "Receipt", *, as_json: bool) -> None:
-    until = erased.tax_data_readable_until
+def _show_erasure(
+    erased: "PersonErased | InviteeErased", receipt: "Receipt", *, as_json: bool
+) -> None:
+    from domain.account import PersonErased
+
+    # Whoever was only invited has neither an account nor tax documents.
+    account, until = None, None
+    if isinstance(erased, PersonErased):
+        account, until = erased.account, erased.tax_data_readable_until
     if as_json:
         write_json(
             {
-                "account": erased.account,
+                "account": account,
                 "person": erased.person,
                 "tax_data_readable_until": until,
                 "position": receipt.position,
@@ -245,7 +259,7 @@ def _show_erasure(erased: "PersonErased", receipt: "Receipt", *, as_json: bool) 
         return
     kept = f"stays readable until {until}" if until else "there is none"
     say(f"Erased, at position {receipt.position}. From now on these alone answer:")
-    _ids(account=erased.account, person=erased.person)
+    _ids(**({"account": account} if account else {}), person=erased.person)
     say(f"Buyer data of tax documents: {kept}.")
     say("Copies of the database made before can still be opened until you run: acta keys rotate")
 

@@ -5,9 +5,21 @@ from dataclasses import dataclass
 from domain.account import AccountDecision
 from domain.actor import Actor
 from domain.command import Command
+from domain.invitation import InvitationDecision
+from domain.invitation_import import ImportInvitations
+from domain.membership import MembershipDecision
+from domain.plan import PlanDecision
 from domain.study_history import StudyContent
 from domain.subscription import SubscriptionDecision
-from handlers.commands import account, study_history, subscription
+from handlers.commands import (
+    account,
+    invitation,
+    invitation_import,
+    membership,
+    plan,
+    study_history,
+    subscription,
+)
 from handlers.commands.situation import Situation
 from handlers.store.append import Append
 
@@ -33,6 +45,14 @@ def draft(command: Command, actor: Actor, situation: Situation) -> Draft:
         append = account.draft(command, actor, situation)
     elif isinstance(command, SubscriptionDecision):
         append = subscription.draft(command, actor, situation)
+    elif isinstance(command, PlanDecision):
+        append = plan.draft(command, situation)
+    elif isinstance(command, InvitationDecision):
+        append = invitation.draft(command, actor, situation)
+    elif isinstance(command, ImportInvitations):
+        append = invitation_import.draft(command, actor, situation)
+    elif isinstance(command, MembershipDecision):
+        append = membership.draft(command, actor, situation)
     elif isinstance(command, StudyContent):
         append = study_history.draft(command, actor, situation)
     else:

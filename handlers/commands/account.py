@@ -10,7 +10,9 @@ from domain.account import (
     AccountDecision,
     AccountSurroundings,
     ChangeUserCode,
+    CloseAccount,
     ErasePerson,
+    MemberRemoved,
     PersonErased,
     RegisterUser,
     UserCodeChanged,
@@ -21,6 +23,13 @@ from domain.actor import Actor
 from domain.calendar import add_years
 from domain.identity import email_key, phone_key
 from domain.subscription import About, SubscriptionStanding
+from handlers.commands.invitation import (
+    erase_invitee,
+    erasure_of,
+    expire_passed,
+    revoke_open_invitation,
+)
+from handlers.commands.membership import is_needed_by_a_plan, leave_plan
 from handlers.commands.situation import Loaded, Situation
 from handlers.store.append import Append, Claim, Erased, Found, Opened, Release
 
@@ -36,21 +45,28 @@ def draft(command: AccountDecision, actor: Actor, situation: Situation) -> Appen
     if isinstance(command, RegisterUser):
         return _register(command, actor, situation)
     account = situation.account(command.account)
-    if isinstance(command, ErasePerson) and account.state.person is not None:
+    if isinstance(command, ErasePerson):
+        if account.state.person is None:
+            return erase_invitee(command, actor, situation)
         # Whoever had another account before is erased whole, and the present one is closed.
         account = situation.present_account(account.state.person)
-    surroundings = _surroundings(command, account, situation)
-    events = decide(command, actor, account.state, surroundings)
     append = Append()
+    surroundings = _surroundings(command, account, append, situation)
+    events = decide(command, actor, account.state, surroundings)
+    if isinstance(command, ChangeUserCode) and events:
+        expire_passed(append, situation.claimed_by(command.email), situation)
     append.write(account.stream, account.version, events)
     for event in events:
         match event:
             case UserCodeChanged() if isinstance(command, ChangeUserCode):
                 _move_email(append, command, event, situation)
+            case MemberRemoved():
+                leave_plan(append, event)
             case AccountClosed():
                 append.released.append(Release(holder=event.account))
                 _end_subscription(append, event, situation)
             case PersonErased():
+                revoke_open_invitation(append, event.person, situation)
                 append.erased = Erased(event.person, event.tax_data_readable_until)
                 # Fails when the person has meanwhile opened another account; goes with the rest.
                 append.claimed.append(_person_claim(event.account, event.person))
@@ -63,16 +79,20 @@ def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Appe
     person = situation.person_for(command.email, command.rut)
     former = situation.present_account(person)
     if former.state.erased:
-        person = situation.new_id()
+        person = situation.new_person()
     surroundings = AccountSurroundings(
         account=situation.new_id(),
         person=person,
-        email_taken=situation.holder_of_email(command.email) is not None,
+        email_taken=situation.held_email(command.email) is not None,
         rut_taken=command.rut is not None and _is_rut_taken(command.rut, person, situation),
     )
     events = decide(command, actor, Account(), surroundings)
     # An erasure in the meantime moves the former account, and the person is decided on anew.
     append = Append(reads={former.stream: former.version})
+    if former.state.person is None:
+        # Or whoever was invited, and has never had an account, may be erased meanwhile.
+        append.reads[erasure_of(person)] = 0
+    expire_passed(append, situation.claimed_by(command.email, command.rut), situation)
     append.write(surroundings.account, 0, events)
     for event in events:
         if isinstance(event, UserRegistered):
@@ -101,25 +121,32 @@ def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Appe
 
 def _is_rut_taken(rut: str, person: UUID, situation: Situation) -> bool:
     """Also by an account of its person that was opened without it (A3)."""
-    return situation.holder_of_rut(rut) is not None or situation.has_account(person)
+    return situation.held_rut(rut) is not None or situation.has_account(person)
 
 
 def _surroundings(
-    command: AccountDecision, account: Loaded[Account], situation: Situation
+    command: AccountDecision, account: Loaded[Account], append: Append, situation: Situation
 ) -> AccountSurroundings:
     person = account.state.person or situation.new_id()
     if isinstance(command, ChangeUserCode):
-        holder = situation.holder_of_email(command.email)
+        held = situation.held_email(command.email)
         former = _email(account, situation)
         return AccountSurroundings(
             account=account.stream,
             person=person,
-            email_taken=holder not in (None, account.stream),
+            email_taken=held is not None and held.holder != account.stream,
             same_email=former is not None and email_key(former) == email_key(command.email),
             former_email=former,
         )
-    until = _tax_term(person, situation) if isinstance(command, ErasePerson) else None
-    return AccountSurroundings(account.stream, person, tax_data_readable_until=until)
+    leaving = isinstance(command, CloseAccount | ErasePerson)
+    return AccountSurroundings(
+        account.stream,
+        person,
+        tax_data_readable_until=_tax_term(person, situation)
+        if isinstance(command, ErasePerson)
+        else None,
+        needed_by_a_plan=leaving and is_needed_by_a_plan(account, append, situation),
+    )
 
 
 def _email(account: Loaded[Account], situation: Situation) -> str | None:

@@ -1,24 +1,44 @@
 """What a decision rests on: streams, claims and persons, each looked up once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid5
 
-from domain.account import Account, RegisterUser, account_decider
-from domain.actor import Actor
+from domain.account import Account, AccountFact, RegisterUser, Standing, account_decider
+from domain.actor import Actor, ActorKind
 from domain.command import AccountCommand, Command
 from domain.decider import Decider
-from domain.event import Recorded
+from domain.event import Event, Recorded
+from domain.identity import phone_key
+from domain.invitation import (
+    Invitation,
+    InvitationCommand,
+    InvitationFact,
+    InviteMember,
+    invitation_decider,
+)
 from domain.personal import Sealed
-from domain.subscription import Subscription, subscription_decider
+from domain.subscription import Subscription, SubscriptionFact, subscription_decider
+from handlers.store.append import Append
 from handlers.store.directory import Directory
-from handlers.store.event_store import EventStore
+from handlers.store.event_store import EventStore, HeldClaim
 
-__all__ = ["Loaded", "Situation", "study_history_of", "subscription_of"]
+__all__ = [
+    "Claimed",
+    "Loaded",
+    "Situation",
+    "administrators_of",
+    "invited",
+    "study_history_of",
+    "subscription_of",
+]
 
 StateT = TypeVar("StateT")
+
+Claimed = tuple[str, bytes]
+"""What can be held or found: its kind and its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,7 @@ class Situation:
         at: the command's business time, by which claims past their end are judged.
         new_id: gives random ids.
         tax_retention_years: how long buyer data of tax documents is kept.
+        invitation_days: how long an invitation is open (I6).
     """
 
     def __init__(
@@ -48,28 +69,41 @@ class Situation:
         at: datetime,
         new_id: Callable[[], UUID],
         tax_retention_years: int,
+        invitation_days: int,
     ) -> None:
         self.store = store
         self.directory = Directory(store)
         self.at = at
         self.new_id = new_id
         self.tax_retention_years = tax_retention_years
+        self.invitation_expires_at = at + timedelta(days=invitation_days)
         self.persons: set[UUID] = set()
         self._streams: dict[UUID, tuple[Recorded, ...]] = {}
+        self._digests: dict[tuple[str, str], bytes] = {}
+        self._claims: dict[Claimed, HeldClaim | None] = {}
+        self._people: dict[Claimed, UUID | None] = {}
 
-    def load(self, stream: UUID | None, decider: Decider[StateT, Any]) -> Loaded[StateT]:
-        """A stream's state; the initial one where there is no stream."""
+    def load(
+        self, stream: UUID | None, decider: Decider[StateT, Any], of: type[Event]
+    ) -> Loaded[StateT]:
+        """A stream's state; the initial one where there is no stream, or one of another kind."""
         if stream is None:
             return Loaded(self.new_id(), 0, decider.initial, ())
         if stream not in self._streams:
             self._streams[stream] = tuple(self.store.streams([stream])[stream])
         recorded = self._streams[stream]
-        state = decider.replay(entry.event for entry in recorded)
-        return Loaded(stream, len(recorded), state, recorded)
+        events = [entry.event for entry in recorded if isinstance(entry.event, of)]
+        return Loaded(stream, len(recorded), decider.replay(events), recorded)
+
+    @property
+    def versions(self) -> dict[UUID, int]:
+        """The streams that have been loaded, with the version that was seen of each."""
+        return {stream: len(recorded) for stream, recorded in self._streams.items()}
 
     def account(self, who: str) -> Loaded[Account]:
         """The account that somebody means; its initial state where nobody is meant."""
-        loaded = self.load(self.directory.account(who, at=self.at), account_decider)
+        stream = self.directory.account(who, at=self.at)
+        loaded = self.load(stream, account_decider, AccountFact)
         if loaded.state.person is not None:
             self.persons.add(loaded.state.person)
         return loaded
@@ -82,61 +116,171 @@ class Situation:
         """Whether a person has an account that is not closed."""
         return self.store.holder("person", person.bytes, at=self.at) is not None
 
+    def account_by_id(self, account: UUID) -> Loaded[Account]:
+        """An account of which the id is known."""
+        return self.load(account, account_decider, AccountFact)
+
+    def asker(self, actor: Actor) -> Loaded[Account]:
+        """The account of whoever asks, from which roles are read; staff have none (G1)."""
+        if actor.kind is ActorKind.PERSON and actor.id is not None:
+            return self.present_account(actor.id)
+        return self.load(None, account_decider, AccountFact)
+
     def subscription(self, account: UUID) -> Loaded[Subscription]:
         """The subscription of an account."""
-        stream = subscription_of(account)
-        return self.load(stream, subscription_decider)
+        return self.load(subscription_of(account), subscription_decider, SubscriptionFact)
 
-    def holder_of_email(self, email: str) -> UUID | None:
-        """The account that holds an e-mail now."""
-        return self.directory.holder_of_email(email, at=self.at)
+    def plan(self, plan: UUID) -> Loaded[Subscription]:
+        """An institutional plan; its initial state where there is none."""
+        return self.load(plan, subscription_decider, SubscriptionFact)
 
-    def holder_of_rut(self, rut: str) -> UUID | None:
-        """The account that holds a RUT now."""
-        return self.directory.holder_of_rut(rut, at=self.at)
+    def plans_of(self, account: Account, append: Append) -> dict[UUID, Subscription]:
+        """The plans of which an account is a member; the append rests on them."""
+        plans = {plan: self.plan(plan) for plan in account.roles}
+        append.reads.update((plan, loaded.version) for plan, loaded in plans.items())
+        return {plan: loaded.state for plan, loaded in plans.items()}
+
+    def administrator(self, plan: UUID, *, beside: UUID | None = None) -> Loaded[Account] | None:
+        """An administrator of a plan whose account is open, beside one account."""
+        for account, _ in self.store.counted_holders(administrators_of(plan), self.at):
+            if account != beside:
+                loaded = self.account_by_id(account)
+                role = loaded.state.roles.get(plan)
+                if role and role.administers and loaded.state.standing is Standing.OPEN:
+                    return loaded
+        return None
+
+    def invitation(self, which: str) -> Loaded[Invitation]:
+        """The invitation that somebody means; its initial state where there is none."""
+        kind, _, rest = which.partition(":")
+        if kind == "invitation":
+            stream: UUID | None = UUID(rest)
+        else:
+            # Past their end too, so that whoever comes late is told that it has expired.
+            claimed = self.claim(self.email(which))
+            opened = None if claimed is None else self.claim(invited(claimed.person))
+            stream = None if opened is None else opened.holder
+        loaded = self.load(stream, invitation_decider, InvitationFact)
+        if loaded.state.person is not None:
+            self.persons.add(loaded.state.person)
+        return loaded
+
+    # ------------------------------------------------------------ claims
+
+    def email(self, email: str) -> Claimed:
+        """An e-mail as it is claimed and found."""
+        if ("email", email) not in self._digests:
+            self._digests["email", email] = self.directory.email_digest(email)
+        return "email", self._digests["email", email]
+
+    def rut(self, rut: str) -> Claimed:
+        """A RUT as it is claimed and found."""
+        if ("rut", rut) not in self._digests:
+            self._digests["rut", rut] = self.directory.rut_digest(rut)
+        return "rut", self._digests["rut", rut]
+
+    def phone(self, phone: str) -> Claimed:
+        """A mobile number as it is found."""
+        return "phone", self.store.vault.digest("phone", phone_key(phone))
+
+    def held(self, claimed: Claimed) -> HeldClaim | None:
+        """Who holds something now: an account, or an open invitation."""
+        claim = self.claim(claimed)
+        return claim if claim is not None and claim.is_live(self.at) else None
+
+    def held_email(self, email: str) -> HeldClaim | None:
+        """Who holds an e-mail now: an account, or an open invitation."""
+        return self.held(self.email(email))
+
+    def held_rut(self, rut: str) -> HeldClaim | None:
+        """Who holds a RUT now: an account, or an open invitation."""
+        return self.held(self.rut(rut))
+
+    def claimed_by(self, email: str, rut: str | None = None) -> list[Claimed]:
+        """What somebody with this e-mail and RUT claims."""
+        return [self.email(email)] if rut is None else [self.email(email), self.rut(rut)]
+
+    def claim(self, claimed: Claimed) -> HeldClaim | None:
+        """Who holds something, or held it until an end that has passed."""
+        self.look_up([claimed])
+        return self._claims[claimed]
+
+    def look_up(self, claims: Iterable[Claimed]) -> None:
+        """Looks up several claims at once, for those who will ask for them one by one."""
+        missing = [claimed for claimed in claims if claimed not in self._claims]
+        if missing:
+            found = self.store.claims(missing)
+            self._claims.update((claimed, found.get(claimed)) for claimed in missing)
+
+    def new_person(self) -> UUID:
+        """An id for somebody who is not known, and to whom no invitation is open."""
+        person = self.new_id()
+        self._claims[invited(person)] = None
+        self.persons.add(person)
+        return person
 
     def person_for(self, email: str, rut: str | None) -> UUID:
-        """The person with this RUT or e-mail, or a new id (decision 7).
+        """The person with this RUT or e-mail, or a new id (decision 7)."""
+        return self.known_person(email, rut) or self.new_person()
+
+    def known_person(self, email: str, rut: str | None) -> UUID | None:
+        """The person with this RUT or e-mail, if there is one.
 
         A RUT says more than an address: an address whose person has another RUT has passed on to
         somebody else.
         """
-        vault = self.store.vault
-        known_by_email = vault.person("email", self.directory.email_digest(email))
+        known_by_email = self.found(self.email(email))
         if known_by_email is not None:
             self.persons.add(known_by_email)
         if rut is None:
             person = known_by_email
         else:
-            digest = self.directory.rut_digest(rut)
-            person = vault.person("rut", digest)
+            claimed = self.rut(rut)
+            person = self.found(claimed)
             if person is None and known_by_email is not None:
-                others = vault.digests_of(known_by_email, "rut") - {digest}
+                others = self.store.vault.digests_of(known_by_email, "rut") - {claimed[1]}
                 person = None if others else known_by_email
-        person = person or self.new_id()
-        self.persons.add(person)
+        if person is not None:
+            self.persons.add(person)
         return person
+
+    def found(self, claimed: Claimed) -> UUID | None:
+        """The person who is found by an e-mail or a RUT."""
+        self.find([claimed])
+        return self._people[claimed]
+
+    def find(self, claims: Iterable[Claimed]) -> None:
+        """Finds several persons at once, for those who will ask for them one by one."""
+        missing = [claimed for claimed in claims if claimed not in self._people]
+        for kind in {kind for kind, _ in missing}:
+            digests = [digest for of_kind, digest in missing if of_kind == kind]
+            found = self.store.vault.persons(kind, digests)
+            self._people.update(((kind, digest), found.get(digest)) for digest in digests)
 
     def notice(self, command: Command) -> None:
         """Remembers whom a command is about that was refused before anything was loaded.
 
         Its kept digest would otherwise outlive their erasure.
         """
-        vault = self.store.vault
+        known: set[UUID | None] = set()
         if isinstance(command, AccountCommand):
-            self.account(command.account)
-        if isinstance(command, RegisterUser):
-            known = {vault.person("email", self.directory.email_digest(command.email))}
-            if command.rut is not None:
-                known.add(vault.person("rut", self.directory.rut_digest(command.rut)))
-            self.persons.update(person for person in known if person is not None)
+            known.add(self.directory.person(command.account, at=self.at))
+        if isinstance(command, RegisterUser | InviteMember):
+            known |= {self.found(each) for each in self.claimed_by(command.email, command.rut)}
+        if isinstance(command, InvitationCommand):
+            self.invitation(command.invitation)
+        self.persons.update(person for person in known if person is not None)
 
     def resolve(self, actor: Actor) -> Actor:
         """The actor by id, where the door knows a person by e-mail or account."""
         if actor.who is None:
             return actor
-        account = self.account(actor.who).state
-        return Actor(kind=actor.kind, id=account.person)
+        person = self.account(actor.who).state.person
+        if person is None and "@" in actor.who:
+            # Whoever has no account yet acts as the person who was invited.
+            claimed = self.claim(self.email(actor.who))
+            person = None if claimed is None else claimed.person
+        return Actor(kind=actor.kind, id=person)
 
     def open(self, recorded: Recorded, field: str) -> str | None:
         """A personal value of an event in clear; None where its person has been erased."""
@@ -149,6 +293,16 @@ class Situation:
 def subscription_of(account: UUID) -> UUID:
     """The subscription of an individual account: it keeps one id through all lapses (A6)."""
     return uuid5(account, "subscription")
+
+
+def invited(person: UUID) -> Claimed:
+    """What an open invitation claims: a person has at most one, from whatever plan (I3)."""
+    return "invitation", person.bytes
+
+
+def administrators_of(plan: UUID) -> UUID:
+    """The counter of those who administer a plan, by which one of them is found."""
+    return uuid5(plan, "administrators")
 
 
 def study_history_of(account: UUID) -> UUID:

@@ -1,6 +1,7 @@
 """Studying: a line in the history, while access holds."""
 
 from domain.access import access_fact, weigh_content
+from domain.account import RoleAssigned
 from domain.actor import Actor
 from domain.study_history import StudyContent, study_content
 from handlers.commands.situation import Situation, study_history_of
@@ -16,14 +17,20 @@ def draft(command: StudyContent, actor: Actor, situation: Situation) -> Append:
         Refused: the rule that stands in the way of access.
     """
     account = situation.account(command.account)
-    subscription = situation.subscription(account.stream)
-    recorded = sorted((*account.events, *subscription.events), key=lambda entry: entry.position)
+    plans = {e.event.plan for e in account.events if isinstance(e.event, RoleAssigned)}
+    subscriptions = [
+        situation.subscription(account.stream),
+        *(situation.plan(plan) for plan in sorted(plans)),
+    ]
+    recorded = sorted(
+        (*account.events, *(entry for each in subscriptions for entry in each.events)),
+        key=lambda entry: entry.position,
+    )
     facts = [fact for entry in recorded if (fact := access_fact(entry.event)) is not None]
-    access = weigh_content(facts, command.at).facts
+    access = weigh_content(facts, command.at, account=account.stream).facts
     events = study_content(command, actor, account.state, access)
     history = study_history_of(account.stream)
-    append = Append(
-        reads={account.stream: account.version, subscription.stream: subscription.version}
-    )
+    append = Append(reads={each.stream: each.version for each in subscriptions})
+    append.reads[account.stream] = account.version
     append.write(history, situation.store.version(history), events)
     return append

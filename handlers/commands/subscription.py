@@ -1,7 +1,15 @@
 """Commands about subscriptions: they rest on the account, whose version the append names."""
 
+from uuid import UUID
+
+from domain.account import become_individual
 from domain.actor import Actor
-from domain.subscription import SubscriptionDecision, SubscriptionSurroundings, decide
+from domain.subscription import (
+    PaymentCaptured,
+    SubscriptionDecision,
+    SubscriptionSurroundings,
+    decide,
+)
 from handlers.commands.situation import Situation
 from handlers.store.append import Append
 
@@ -14,10 +22,30 @@ def draft(command: SubscriptionDecision, actor: Actor, situation: Situation) -> 
     Raises:
         Refused: a rule stands in the way.
     """
+    kind, _, plan = command.account.partition(":")
+    if kind == "plan":
+        return _draft_of_plan(UUID(plan), command, actor, situation)
     account = situation.account(command.account)
     subscription = situation.subscription(account.stream)
     surroundings = SubscriptionSurroundings(subscription.stream, account.state)
     events = decide(command, actor, subscription.state, surroundings)
     append = Append(reads={account.stream: account.version})
     append.write(subscription.stream, subscription.version, events)
+    if any(isinstance(event, PaymentCaptured) for event in events):
+        plans = situation.plans_of(account.state, append)
+        if all(plan.over(command.at) for plan in plans.values()):
+            append.write(
+                account.stream, account.version, become_individual(account.state, command.at)
+            )
+    return append
+
+
+def _draft_of_plan(
+    plan: UUID, command: SubscriptionDecision, actor: Actor, situation: Situation
+) -> Append:
+    """Institutional plans are paid by the same rules (S10)."""
+    subscription = situation.plan(plan)
+    events = decide(command, actor, subscription.state, SubscriptionSurroundings(plan, None))
+    append = Append()
+    append.write(plan, subscription.version, events)
     return append

@@ -9,7 +9,17 @@ from uuid import UUID
 from domain.event import Event
 from handlers.store.vault import NewKey
 
-__all__ = ["Append", "Claim", "CountedClaim", "Erased", "Found", "Opened", "Release", "Uncounted"]
+__all__ = [
+    "Append",
+    "Claim",
+    "CountedClaim",
+    "Erased",
+    "Found",
+    "Limited",
+    "Opened",
+    "Release",
+    "Uncounted",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,14 @@ class Uncounted:
 
     counter: UUID
     holder: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A counter of which no more places than these may be taken now."""
+
+    counter: UUID
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,7 @@ class Append:
     released: list[Release] = field(default_factory=list[Release])
     counted: list[CountedClaim] = field(default_factory=list[CountedClaim])
     uncounted: list[Uncounted] = field(default_factory=list[Uncounted])
+    limited: list[Limited] = field(default_factory=list[Limited])
     found: list[Found] = field(default_factory=list[Found])
     no_longer_found: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
     opened: list[Opened] = field(default_factory=list[Opened])
@@ -114,6 +133,7 @@ class Append:
             "released": [_plain(release) for release in self.released],
             "counted": [_plain(claim) for claim in self.counted],
             "uncounted": [_plain(release) for release in self.uncounted],
+            "limited": [_plain(limited) for limited in self.limited],
             "indexed": [_plain(found) for found in self.found],
             "unindexed": [{"person": str(p), "kind": kind} for p, kind in self.no_longer_found],
             "opened": [_plain(opened) for opened in self.opened],
@@ -125,7 +145,7 @@ class Append:
         return {**parts, "asked_at": asked_at.isoformat()} if parts else None
 
 
-Part = Claim | Release | CountedClaim | Uncounted | Found | Opened | Erased | NewKey
+Part = Claim | Release | CountedClaim | Uncounted | Limited | Found | Opened | Erased | NewKey
 
 
 def _plain(part: Part) -> dict[str, Any]:

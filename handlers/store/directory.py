@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.identity import email_key, rut_key
-from handlers.store.event_store import EventStore
+from handlers.store.event_store import EventStore, HeldClaim
 
 __all__ = ["Directory"]
 
@@ -28,15 +28,39 @@ class Directory:
         if kind == "person":
             accounts = self._store.accounts_of(UUID(rest))
             return accounts[-1] if accounts else None
-        return self.holder_of_email(who, at=at)
+        if kind == "plan":
+            return None
+        held = self.held_email(who, at=at)
+        return held.holder if held is not None and held.of_account else None
 
-    def holder_of_email(self, email: str, *, at: datetime) -> UUID | None:
-        """The account that holds an e-mail, however it is spelled (A3)."""
-        return self._store.holder("email", self.email_digest(email), at=at)
+    def person(self, who: str, *, at: datetime) -> UUID | None:
+        """The person meant, also one who has no account and was ever invited.
 
-    def holder_of_rut(self, rut: str, *, at: datetime) -> UUID | None:
-        """The account that holds a RUT, however it is spelled (A3)."""
-        return self._store.holder("rut", self.rut_digest(rut), at=at)
+        An e-mail means whoever holds it now, or held it last.
+        """
+        kind, _, rest = who.partition(":")
+        if kind == "person":
+            return UUID(rest)
+        if kind == "account":
+            return self._store.person_of(UUID(rest))
+        if kind == "plan":
+            return None
+        held = self.held_email(who, at=at)
+        if held is not None:
+            return held.person
+        return self._store.vault.person("email", self.email_digest(who))
+
+    def held_email(self, email: str, *, at: datetime) -> HeldClaim | None:
+        """Who holds an e-mail, however it is spelled: an account, or an open invitation (A3)."""
+        return self._held(("email", self.email_digest(email)), at)
+
+    def held_rut(self, rut: str, *, at: datetime) -> HeldClaim | None:
+        """Who holds a RUT, however it is spelled: an account, or an open invitation (A3)."""
+        return self._held(("rut", self.rut_digest(rut)), at)
+
+    def _held(self, claimed: tuple[str, bytes], at: datetime) -> HeldClaim | None:
+        held = self._store.claims([claimed]).get(claimed)
+        return held if held is not None and held.is_live(at) else None
 
     def email_digest(self, email: str) -> bytes:
         """Digest by which an e-mail is claimed and found."""

@@ -1,6 +1,6 @@
 """The event store: streams, receipts and claims, read and written through one recorder."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -12,13 +12,17 @@ from domain.actor import Actor
 from domain.event import Recorded
 from domain.refusal import Refused
 from handlers.store.append import Append
+from handlers.store.arrays import Byteas, Texts
 from handlers.store.database import Database, reachable, unavailable
 from handlers.store.mapper import needed_keys, seal_event, to_payload, to_recorded
 from handlers.store.reader import Row, head, read_rows, settled_position
 from handlers.store.recorder import ApplicationLog, Envelope
 from handlers.store.vault import Vault
 
-__all__ = ["CommandEnvelope", "Conflict", "EventStore", "StoredReceipt"]
+__all__ = ["CommandEnvelope", "Conflict", "EventStore", "HeldClaim", "StoredReceipt"]
+
+PAGE_EVENTS = 20
+"""So many events of a long stream are held at once: each may hold hundreds of rows."""
 
 
 class Conflict(Exception):  # noqa: N818  an outcome that the caller answers by deciding again
@@ -59,6 +63,25 @@ class StoredReceipt:
     events: tuple[tuple[int, UUID, str], ...]
     refusal: Refused | None
     input_digest: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldClaim:
+    """Who holds something that only one stream may hold.
+
+    Attributes:
+        ends_at: from then on it blocks nobody; None where it has no end.
+        of_account: the holder is an account, and not an invitation.
+    """
+
+    holder: UUID
+    person: UUID
+    ends_at: datetime | None
+    of_account: bool
+
+    def is_live(self, at: datetime) -> bool:
+        """Whether it blocks others at this instant."""
+        return self.ends_at is None or at < self.ends_at
 
 
 class EventStore:
@@ -116,16 +139,22 @@ class EventStore:
         )
 
     def refuse(
-        self, refusal: Refused, envelope: CommandEnvelope, *, decided_at: int
+        self,
+        refusal: Refused,
+        envelope: CommandEnvelope,
+        *,
+        decided_at: int,
+        reads: dict[UUID, int],
     ) -> StoredReceipt:
         """Keeps a refusal as the answer to a command.
 
         Raises:
-            Conflict: the command has been answered by somebody else.
+            Conflict: the command has been answered by somebody else, or a stream that the refusal
+                rests on has moved.
             DatabaseUnavailable: the database cannot be reached.
         """
         receipt = self._receipt_json(envelope, decided_at=decided_at, refusal=refusal)
-        self._write([], self._recorded_with(envelope, receipt=receipt))
+        self._write([], self._recorded_with(envelope, reads=reads, receipt=receipt))
         return StoredReceipt(envelope.command_id, decided_at, (), refusal, envelope.input_digest)
 
     def _write(self, stored: Sequence[StoredEvent], envelope: Envelope) -> Sequence[int]:
@@ -179,17 +208,22 @@ class EventStore:
         """The events of each stream, in order of version; an empty list where there are none."""
         wanted = list(streams)
         found: dict[UUID, list[Recorded]] = {stream: [] for stream in wanted}
-        rows = self._rows(
-            "SELECT position, stream, version, topic, payload, event_id, recorded_at, actor_kind,"
-            " actor_id, command_id, correlation_id, causation_id"
-            " FROM ledger.events WHERE stream = ANY(%s) ORDER BY stream, version",
-            (wanted,),
-        )
-        for row in rows:
-            recorded = to_recorded(Row._make(row))
-            if recorded is not None:
-                found[recorded.stream].append(recorded)
+        for recorded in self._recorded("stream = ANY(%s) ORDER BY stream, version", (wanted,)):
+            found[recorded.stream].append(recorded)
         return found
+
+    def long_stream(self, stream: UUID) -> Iterator[Recorded]:
+        """The events of a stream that may be long, in order of version; few are held at once."""
+        version = 0
+        query: LiteralString = "stream = %s AND version > %s ORDER BY version LIMIT %s"
+        while page := self._recorded(query, (stream, version, PAGE_EVENTS)):
+            yield from page
+            version = page[-1].version
+
+    def last_of(self, stream: UUID) -> Recorded | None:
+        """The last event of a stream; None where there is none."""
+        found = self._recorded("stream = %s ORDER BY version DESC LIMIT 1", (stream,))
+        return found[0] if found else None
 
     def version(self, stream: UUID) -> int:
         """The version of a stream; 0 where there is none."""
@@ -237,6 +271,59 @@ class EventStore:
         )
         return rows[0][0] if rows else None
 
+    def claims(self, claimed: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], HeldClaim]:
+        """Who holds each of these, by kind and digest; also claims whose end has passed."""
+        rows = self._rows(
+            # One by one (LATERAL and LIMIT), so that each is found by the index.
+            "SELECT c.kind, c.digest, c.holder, c.person, c.ends_at, a.account IS NOT NULL"
+            " FROM unnest(%b::text[], %b::bytea[]) AS wanted(kind, digest)"
+            " CROSS JOIN LATERAL (SELECT * FROM ledger.claims"
+            "     WHERE kind = wanted.kind AND digest = wanted.digest LIMIT 1) AS c"
+            " LEFT JOIN LATERAL (SELECT account FROM ledger.person_accounts"
+            "     WHERE account = c.holder LIMIT 1) AS a ON true",
+            (Texts(kind for kind, _ in claimed), Byteas(digest for _, digest in claimed)),
+        )
+        return {(kind, bytes(digest)): HeldClaim(*held) for kind, digest, *held in rows}
+
+    def claims_of(self, holder: UUID) -> list[tuple[str, bytes]]:
+        """What a stream holds, by kind and digest."""
+        rows = self._rows("SELECT kind, digest FROM ledger.claims WHERE holder = %s", (holder,))
+        return [(kind, bytes(digest)) for kind, digest in rows]
+
+    def counted(self, counter: UUID, at: datetime) -> int:
+        """How many places of a counter are taken at an instant."""
+        rows = self._rows(
+            "SELECT count(*) FROM ledger.counted_claims"
+            " WHERE counter = %s AND (ends_at IS NULL OR ends_at > %s)",
+            (counter, at),
+        )
+        return int(rows[0][0])
+
+    def counted_holders(self, counter: UUID, at: datetime) -> list[tuple[UUID, UUID]]:
+        """Holder and person of each place of a counter that is taken at an instant."""
+        rows = self._rows(
+            "SELECT holder, person FROM ledger.counted_claims"
+            " WHERE counter = %s AND (ends_at IS NULL OR ends_at > %s) ORDER BY holder",
+            (counter, at),
+        )
+        return [(holder, person) for holder, person in rows]
+
+    def has_other_members(self, plan: UUID, account: UUID) -> bool:
+        """Whether a plan has members beside an account; open invitations are none."""
+        rows = self._rows(
+            "SELECT FROM ledger.counted_claims"
+            " WHERE counter = %s AND holder <> %s AND ends_at IS NULL LIMIT 1",
+            (plan, account),
+        )
+        return bool(rows)
+
+    def person_of(self, account: UUID) -> UUID | None:
+        """The person whose account it is."""
+        rows = self._rows(
+            "SELECT person FROM ledger.person_accounts WHERE account = %s", (account,)
+        )
+        return rows[0][0] if rows else None
+
     def accounts_of(self, person: UUID) -> list[UUID]:
         """Every account that a person has had, the latest last."""
         rows = self._rows(
@@ -261,6 +348,14 @@ class EventStore:
             settled = settled_position(connection)
             up_to = settled if up_to is None else min(up_to, settled)
             return read_rows(connection, after=after, up_to=up_to, limit=limit)
+
+    def _recorded(self, which: LiteralString, parameters: tuple[Any, ...]) -> list[Recorded]:
+        rows = self._rows(
+            "SELECT position, stream, version, topic, payload, event_id, recorded_at, actor_kind,"  # noqa: S608  literals alone
+            " actor_id, command_id, correlation_id, causation_id FROM ledger.events WHERE " + which,
+            parameters,
+        )
+        return [r for row in rows if (r := to_recorded(Row._make(row))) is not None]
 
     def _rows(self, query: LiteralString, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with reachable(), self.database.connection() as connection:

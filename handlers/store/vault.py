@@ -8,11 +8,11 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID, uuid4, uuid5
 
 from psycopg import Connection
@@ -20,6 +20,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from domain.personal import Purpose, Sealed
 from handlers.faults import KeyMissing
+from handlers.store.arrays import Byteas, Texts, Uuids
 from handlers.store.database import Database, reachable
 from handlers.store.key_folder import KEY_BYTES, KeyFolder
 from handlers.store.sealing import (
@@ -37,6 +38,9 @@ __all__ = ["DataKey", "NewKey", "Rotation", "Vault"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+KeyOwner: TypeAlias = tuple[UUID, Purpose]
+"""Whose key, and what for."""
 
 KEY_LIFETIME_SECONDS = 60
 """No process keeps an unwrapped key longer, so that an erasure reaches everywhere within it."""
@@ -151,19 +155,17 @@ class Vault:
 
     # ------------------------------------------------------------ keys of persons
 
-    def keys_for(
-        self, wanted: Iterable[tuple[UUID, Purpose]]
-    ) -> tuple[dict[tuple[UUID, Purpose], DataKey], list[NewKey]]:
+    def keys_for(self, wanted: Iterable[KeyOwner]) -> tuple[dict[KeyOwner, DataKey], list[NewKey]]:
         """The newest key for each person and purpose, and which of them are yet to be written."""
-        keys: dict[tuple[UUID, Purpose], DataKey] = {}
-        new: list[NewKey] = []
-        for person, purpose in set(wanted):
-            key = self._stored_key(person, purpose)
-            if key is None:
-                key, wrapped = self._make_key(person, purpose)
-                new.append(wrapped)
-            keys[person, purpose] = key
-        return keys, new
+        owners = set(wanted)
+        keys = {owner: key for owner in owners if (key := self._remembered(owner)) is not None}
+        if unknown := owners - keys.keys():
+            keys |= self._load_keys(unknown)
+        if missing := owners - keys.keys():
+            made = self._make_keys(missing)
+            keys |= {owner: key for owner, (key, _) in made.items()}
+            return keys, [new for _, new in made.values()]
+        return keys, []
 
     def seal(self, text: str, key: DataKey, event_id: UUID, field: str) -> Sealed:
         """Seals a personal value for one field of one event."""
@@ -189,13 +191,44 @@ class Vault:
             ).fetchone()
         return row[0] if row else None
 
-    def digests_of(self, person: UUID, kind: str) -> set[bytes]:
-        """The digests by which a person is found, of one kind."""
+    def persons(self, kind: str, digests: Sequence[bytes]) -> dict[bytes, UUID]:
+        """Whom e-mails or RUTs belong to, by their digests; those of nobody are left out."""
         with reachable(), self._database.connection() as connection:
             rows = connection.execute(
-                "SELECT digest FROM vault.people WHERE kind = %s AND person = %s", (kind, person)
+                # Row by row (LATERAL and LIMIT), so that each is found by the index.
+                "SELECT w.digest, p.person FROM unnest(%b::bytea[]) AS w(digest)"
+                " CROSS JOIN LATERAL (SELECT person FROM vault.people"
+                "                     WHERE kind = %s AND digest = w.digest LIMIT 1) AS p",
+                (Byteas(digests), kind),
             ).fetchall()
-        return {bytes(digest) for (digest,) in rows}
+        return {bytes(digest): person for digest, person in rows}
+
+    def knows(self, person: UUID) -> bool:
+        """Whether somebody is known by this id, and not erased."""
+        with reachable(), self._database.connection() as connection:
+            row = connection.execute(
+                "SELECT FROM vault.people WHERE person = %s LIMIT 1", (person,)
+            ).fetchone()
+        return row is not None
+
+    def digests_of(self, person: UUID, kind: str) -> set[bytes]:
+        """The digests by which a person is found, of one kind."""
+        return self.digests_of_persons([person], kind)[person]
+
+    def digests_of_persons(self, persons: Iterable[UUID], kind: str) -> dict[UUID, set[bytes]]:
+        """The digests by which each of the persons is found, of one kind; empty where by none."""
+        found: dict[UUID, set[bytes]] = {person: set() for person in persons}
+        with reachable(), self._database.connection() as connection:
+            rows = connection.execute(
+                # Person by person (LATERAL and OFFSET), so that each is found by the index.
+                "SELECT w.person, p.digest FROM unnest(%b::uuid[]) AS w(person)"
+                " CROSS JOIN LATERAL (SELECT digest FROM vault.people"
+                "                     WHERE person = w.person AND kind = %s OFFSET 0) AS p",
+                (Uuids(found), kind),
+            ).fetchall()
+        for person, digest in rows:
+            found[person].add(bytes(digest))
+        return found
 
     def forget(self) -> None:
         """Forgets every unwrapped key now."""
@@ -297,11 +330,12 @@ class Vault:
         if self._current() != key_id:
             self._folder.destroy(key_id)
 
-    @_despite_rotation
     def _secret(self, name: str) -> bytes:
         known = self._known.get(name)
-        if isinstance(known, bytes):
-            return known
+        return known if isinstance(known, bytes) else self._load_secret(name)
+
+    @_despite_rotation
+    def _load_secret(self, name: str) -> bytes:
         with reachable(), self._database.connection() as connection:
             row = connection.execute(
                 "SELECT key_encryption_key, wrapped FROM vault.secrets WHERE name = %s", (name,)
@@ -315,32 +349,43 @@ class Vault:
         self._known.put(name, secret)
         return secret
 
-    def _stored_key(self, person: UUID, purpose: Purpose) -> DataKey | None:
-        known = self._known.get((person, purpose))
-        if isinstance(known, DataKey):
-            return known
-        return self._load_key(
-            "SELECT id, person, purpose, generation, key_encryption_key, wrapped FROM vault.keys"
-            " WHERE person = %s AND purpose = %s ORDER BY generation DESC LIMIT 1",
-            (person, purpose.value),
-        )
+    def _remembered(self, name: KeyOwner | UUID) -> DataKey | None:
+        known = self._known.get(name)
+        return known if isinstance(known, DataKey) else None
 
     def _key_by_id(self, key_id: UUID) -> DataKey | None:
-        known = self._known.get(key_id)
-        if isinstance(known, DataKey):
-            return known
-        return self._load_key(
-            "SELECT id, person, purpose, generation, key_encryption_key, wrapped FROM vault.keys"
-            " WHERE id = %s",
-            (key_id,),
-        )
+        return self._remembered(key_id) or self._load_key(key_id)
 
     @_despite_rotation
-    def _load_key(self, query: str, parameters: tuple[object, ...]) -> DataKey | None:
+    def _load_key(self, key_id: UUID) -> DataKey | None:
         with reachable(), self._database.connection() as connection:
-            row = connection.execute(query.encode(), parameters).fetchone()
-        if row is None:
-            return None
+            row = connection.execute(
+                "SELECT id, person, purpose, generation, key_encryption_key, wrapped"
+                " FROM vault.keys WHERE id = %s",
+                (key_id,),
+            ).fetchone()
+        return None if row is None else self._unwrapped(row)
+
+    @_despite_rotation
+    def _load_keys(self, owners: set[KeyOwner]) -> dict[KeyOwner, DataKey]:
+        """The newest stored key of each person and purpose that has one."""
+        with reachable(), self._database.connection() as connection:
+            rows = connection.execute(
+                # One by one (LATERAL and LIMIT), so that each is found by the index.
+                "SELECT k.* FROM unnest(%b::uuid[], %b::text[]) AS w(person, purpose)"
+                " CROSS JOIN LATERAL ("
+                "     SELECT id, person, purpose, generation, key_encryption_key, wrapped"
+                "     FROM vault.keys WHERE person = w.person AND purpose = w.purpose"
+                "     ORDER BY generation DESC LIMIT 1) AS k",
+                (
+                    Uuids(person for person, _ in owners),
+                    Texts(purpose.value for _, purpose in owners),
+                ),
+            ).fetchall()
+        return {(row[1], Purpose(row[2])): self._unwrapped(row) for row in rows}
+
+    def _unwrapped(self, row: tuple[Any, ...]) -> DataKey:
+        """A stored key, which is remembered from now on."""
         key_id, person, purpose, generation, encryption_key_id, wrapped = row
         place = _place(key_id, person, purpose, generation)
         unwrapped = self._unwrap(wrapped, self._encryption_key(encryption_key_id), place)
@@ -350,13 +395,19 @@ class Vault:
         return key
 
     @_despite_rotation
-    def _make_key(self, person: UUID, purpose: Purpose) -> tuple[DataKey, NewKey]:
+    def _make_keys(self, owners: set[KeyOwner]) -> dict[KeyOwner, tuple[DataKey, NewKey]]:
+        """A first key for each person and purpose, all under one key-encryption key."""
         current = self._current()
         assert current is not None  # noqa: S101  founded when the vault was opened
-        key = DataKey(uuid4(), 1, secrets.token_bytes(KEY_BYTES))
-        place = _place(key.id, person, purpose.value, key.generation)
-        wrapped = self._wrap(key.key, self._encryption_key(current), place)
-        return key, NewKey(key.id, person, purpose, key.generation, current, wrapped)
+        encryption_key = self._encryption_key(current)
+        made: dict[KeyOwner, tuple[DataKey, NewKey]] = {}
+        for person, purpose in owners:
+            key = DataKey(uuid4(), 1, secrets.token_bytes(KEY_BYTES))
+            place = _place(key.id, person, purpose.value, key.generation)
+            wrapped = self._wrap(key.key, encryption_key, place)
+            new = NewKey(key.id, person, purpose, key.generation, current, wrapped)
+            made[person, purpose] = key, new
+        return made
 
     def _encryption_key(self, key_id: UUID) -> bytes:
         known = self._known.get(("encryption", key_id))
@@ -380,6 +431,40 @@ class Vault:
                 "the key-encryption key does not fit this database",
                 remedy="Bring back the folder of keys of this database, or name it with ACTA_KEYS.",
             ) from None
+
+    # ------------------------------------------------------------ many at once
+
+    def open_many(self, wanted: Sequence[tuple[Sealed, UUID, str]]) -> list[str | None]:
+        """Opens values with one look at the keys; None for each whose person has been erased.
+
+        Args:
+            wanted: each value, with the event and the field that it was sealed for.
+
+        Raises:
+            NotOpened: a value was sealed for another event or field, or altered.
+        """
+        key_ids = [read_header(sealed).key_id for sealed, _, _ in wanted]
+        keys = {
+            key_id: key for key_id in set(key_ids) if (key := self._remembered(key_id)) is not None
+        }
+        if unknown := set(key_ids) - keys.keys():
+            keys |= self._load_keys_by_id(unknown)
+        return [
+            open_sealed(sealed, keys[key_id].key, self._cipher, event_id=event_id, field=field)
+            if key_id in keys
+            else None
+            for key_id, (sealed, event_id, field) in zip(key_ids, wanted, strict=True)
+        ]
+
+    @_despite_rotation
+    def _load_keys_by_id(self, key_ids: set[UUID]) -> dict[UUID, DataKey]:
+        with reachable(), self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT id, person, purpose, generation, key_encryption_key, wrapped"
+                " FROM vault.keys WHERE id = ANY(%b::uuid[])",
+                (Uuids(key_ids),),
+            ).fetchall()
+        return {row[0]: self._unwrapped(row) for row in rows}
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""The people, accounts and subscriptions that the tests of the domain tell about."""
+"""The people, accounts, subscriptions and plans that the tests of the domain tell about."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypedDict, TypeVar
 from uuid import UUID
 
 from domain.account import (
@@ -14,9 +14,13 @@ from domain.account import (
     AccountReinstated,
     AccountSuspended,
     ClosureReason,
+    MemberRemoved,
     PasswordSet,
     PersonErased,
     PhoneConfirmed,
+    RemovalReason,
+    Role,
+    RoleAssigned,
     SuspensionReason,
     UserRegistered,
     account_decider,
@@ -24,6 +28,15 @@ from domain.account import (
 from domain.actor import Actor, ActorKind
 from domain.calendar import period
 from domain.event import Event
+from domain.invitation import (
+    InvitationAccepted,
+    InvitationCorrected,
+    InvitationExpired,
+    InvitationRevoked,
+    InvitationSent,
+    InvitationSentAgain,
+    RevocationReason,
+)
 from domain.money import Currency
 from domain.personal import Sealed, personal_fields
 from domain.subscription import (
@@ -34,14 +47,19 @@ from domain.subscription import (
     PaymentMeans,
     PaymentMethodChosen,
     PlanConfirmed,
+    Subscription,
     SubscriptionEnded,
     SubscriptionEvent,
+    SubscriptionKind,
     SubscriptionLapsed,
     SubscriptionReactivated,
     SubscriptionStarted,
     TaxDocumentChosen,
     TaxDocumentKind,
+    subscription_decider,
 )
+
+FactT = TypeVar("FactT", bound=Event)
 
 PERSON = UUID(int=1)
 STRANGER = UUID(int=2)
@@ -49,6 +67,12 @@ MANAGER = UUID(int=3)
 OTHER_MANAGER = UUID(int=4)
 ACCOUNT = UUID(int=5)
 SUBSCRIPTION = UUID(int=6)
+PLAN = UUID(int=20)
+OTHER_PLAN = UUID(int=21)
+INSTITUTION = UUID(int=22)
+INVITATION = UUID(int=23)
+ADMINISTRATOR = UUID(int=24)
+ADMINISTRATORS_ACCOUNT = UUID(int=25)
 WHO = f"account:{ACCOUNT}"
 
 owner = Actor(kind=ActorKind.PERSON, id=PERSON)
@@ -56,6 +80,7 @@ stranger = Actor(kind=ActorKind.PERSON, id=STRANGER)
 manager = Actor(kind=ActorKind.ACCOUNT_MANAGER, id=MANAGER)
 other_manager = Actor(kind=ActorKind.ACCOUNT_MANAGER, id=OTHER_MANAGER)
 system = Actor(kind=ActorKind.SYSTEM, id=UUID(int=7))
+administrator = Actor(kind=ActorKind.PERSON, id=ADMINISTRATOR)
 
 SANTIAGO = "America/Santiago"
 MONTHLY_PRICE_MINOR = 9990
@@ -132,6 +157,7 @@ def started(time_zone: str = SANTIAGO) -> SubscriptionStarted:
     return SubscriptionStarted(
         **about(BEGINNING),
         time_zone=time_zone,
+        kind=SubscriptionKind.INDIVIDUAL,
     )
 
 
@@ -224,9 +250,150 @@ def reactivated(at: datetime) -> SubscriptionReactivated:
     return SubscriptionReactivated(**about(at))
 
 
-# ---------------------------------------------------------------- the log
+# ---------------------------------------------------------------- a plan and its members
 
-FactT = TypeVar("FactT", bound=Event)
+
+def plan_opened(seats: int = 3, plan: UUID = PLAN) -> SubscriptionStarted:
+    """An institution contracts a plan."""
+    return SubscriptionStarted(
+        subscription=plan,
+        account=plan,
+        person=INSTITUTION,
+        occurred_at=BEGINNING,
+        time_zone=SANTIAGO,
+        kind=SubscriptionKind.PLAN,
+        institution="Liceo Uno",
+        seats=seats,
+    )
+
+
+def of_plan(event: FactT, plan: UUID = PLAN) -> FactT:
+    """What happens to a subscription, happening to a plan."""
+    whose: dict[str, UUID] = {"subscription": plan, "account": plan, "person": INSTITUTION}
+    if isinstance(event, PaymentCaptured):
+        whose["payer"] = INSTITUTION
+    return event.model_copy(update=whose)
+
+
+def plan_paid(
+    at: datetime = BEGINNING, months: int = 12, seats: int = 3, plan: UUID = PLAN
+) -> list[SubscriptionEvent]:
+    """A plan that is paid for so many months."""
+    return [plan_opened(seats, plan), *(of_plan(event, plan) for event in paid(at, months)[1:])]
+
+
+def plan_after(*events: SubscriptionEvent) -> Subscription:
+    """What these events make of a plan."""
+    return subscription_decider.replay(events)
+
+
+def role_assigned(
+    role: Role = Role.USER,
+    plan: UUID = PLAN,
+    *,
+    former_role: Role | None = None,
+    at: datetime = BEGINNING,
+) -> RoleAssigned:
+    """The account has a role in a plan."""
+    return RoleAssigned(
+        account=ACCOUNT,
+        person=PERSON,
+        occurred_at=at,
+        plan=plan,
+        role=role,
+        former_role=former_role,
+    )
+
+
+def member_removed(
+    role: Role = Role.USER,
+    plan: UUID = PLAN,
+    *,
+    reason: RemovalReason = RemovalReason.REMOVED,
+    at: datetime = BEGINNING,
+) -> MemberRemoved:
+    """The account is no longer a member of a plan."""
+    return MemberRemoved(
+        account=ACCOUNT, person=PERSON, occurred_at=at, plan=plan, former_role=role, reason=reason
+    )
+
+
+def administrators_account(
+    role: Role | None = Role.SUPER_ADMINISTRATOR, plan: UUID = PLAN, *later: AccountEvent
+) -> Account:
+    """The account of somebody else in a plan: by default, a super-administrator."""
+    events = [registered, *([role_assigned(role, plan)] if role else []), *later]
+    whose = {"account": ADMINISTRATORS_ACCOUNT, "person": ADMINISTRATOR}
+    return account_after(*(event.model_copy(update=whose) for event in events))
+
+
+# ---------------------------------------------------------------- an invitation
+
+FOURTEEN_DAYS = timedelta(days=14)
+EXPIRY = BEGINNING + FOURTEEN_DAYS
+
+
+class AboutInvitation(TypedDict):
+    """What every fact about an invitation carries."""
+
+    invitation: UUID
+    plan: UUID
+    person: UUID
+    occurred_at: datetime
+
+
+def about_invitation(at: datetime) -> AboutInvitation:
+    """What every fact about Ana's invitation carries."""
+    return {"invitation": INVITATION, "plan": PLAN, "person": PERSON, "occurred_at": at}
+
+
+def invitation_sent(role: Role = Role.USER, at: datetime = BEGINNING) -> InvitationSent:
+    """Ana is invited into the plan."""
+    return InvitationSent(
+        **about_invitation(at),
+        role=role,
+        expires_at=at + FOURTEEN_DAYS,
+        language="es",
+        given_name="Ana",
+        paternal_surname="Rojas",
+        maternal_surname="Soto",
+        rut="12345678-5",
+        email="ana@example.com",
+        phone="+56961234567",
+    )
+
+
+def sent_again(at: datetime) -> InvitationSentAgain:
+    """The invitation goes out once more."""
+    return InvitationSentAgain(**about_invitation(at), expires_at=at + FOURTEEN_DAYS)
+
+
+def corrected(at: datetime) -> InvitationCorrected:
+    """The invitation goes to another address."""
+    return InvitationCorrected(
+        **about_invitation(at),
+        expires_at=at + FOURTEEN_DAYS,
+        email="ana.rojas@example.org",
+        former_email="ana@example.com",
+    )
+
+
+def revoked(at: datetime = BEGINNING) -> InvitationRevoked:
+    """The invitation was taken back."""
+    return InvitationRevoked(**about_invitation(at), reason=RevocationReason.MISTAKE)
+
+
+def expired(at: datetime = EXPIRY, expired_at: datetime = EXPIRY) -> InvitationExpired:
+    """Nobody answered the invitation."""
+    return InvitationExpired(**about_invitation(at), expired_at=expired_at)
+
+
+def accepted(role: Role = Role.USER, at: datetime = BEGINNING) -> InvitationAccepted:
+    """Ana accepted."""
+    return InvitationAccepted(**about_invitation(at), account=ACCOUNT, role=role)
+
+
+# ---------------------------------------------------------------- the log
 
 
 def through_the_log(event: FactT) -> FactT:

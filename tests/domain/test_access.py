@@ -1,44 +1,82 @@
-"""What access rests on, what stands in its way, and what to do about it (X1 to X3)."""
+"""What access rests on, what stands in its way, and what to do about it (A2, X1 to X3)."""
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
+from typing import Any, TypeAlias
+from uuid import UUID
 
 import pytest
+from hypothesis import given as whatever
+from hypothesis import strategies as st
 
 from domain import access
 from domain.access import (
+    AccessFact,
     AccessFactKind,
+    AdministrationFacts,
     ContentFacts,
+    InvitationState,
     Obstacle,
+    PaidFacts,
+    WeighedAdministration,
     WeighedContent,
     access_fact,
+    administration_obstacles,
     content_obstacles,
+    weigh_administration,
     weigh_content,
 )
-from domain.account import AccountEvent
-from domain.calendar import start_of_day
+from domain.account import (
+    AccountClosed,
+    AccountEvent,
+    AccountReinstated,
+    AccountSuspended,
+    MemberRemoved,
+    Role,
+    RoleAssigned,
+    UserRegistered,
+)
+from domain.calendar import local_day, start_of_day
 from domain.event import Event, event_classes
 from domain.subscription import PaymentCaptured, SubscriptionEvent, SubscriptionResumed
 from tests.domain.stories import (
+    ACCOUNT,
     BEGINNING,
+    EXPIRY,
+    OTHER_PLAN,
     PERSON,
+    PLAN,
     SANTIAGO,
+    FactT,
     about,
+    accepted,
     captured,
     closed,
+    corrected,
     ended,
     erased,
+    expired,
+    invitation_sent,
     lapsed,
+    member_removed,
     noon,
+    of_plan,
     reactivated,
     registered,
     reinstated,
+    revoked,
+    role_assigned,
+    sent_again,
     suspended,
 )
 
-PAID = ContentFacts(registered=True, paid=True, ever_paid=True)
-RAN_OUT = ContentFacts(registered=True, ever_paid=True)
+PAYING = PaidFacts(paid=True, ever_paid=True)
+UNPAID = PaidFacts(ever_paid=True)
+UNPAID_AND_ENDED = PaidFacts(ever_paid=True, ended=True)
+PAID = ContentFacts(registered=True, own=PAYING)
+RAN_OUT = ContentFacts(registered=True, own=UNPAID)
 OBSTACLES = [value for value in vars(access).values() if isinstance(value, Obstacle)]
 
 
@@ -76,14 +114,14 @@ def test_a_suspended_account_has_no_access() -> None:
 def test_there_is_no_access_before_a_payment() -> None:
     """Whoever never paid has no access, ended or not."""
     assert rules(ContentFacts(registered=True)) == ["S3"]
-    assert rules(ContentFacts(registered=True, ended=True)) == ["S3"]
+    assert rules(ContentFacts(registered=True, own=PaidFacts(ended=True))) == ["S3"]
 
 
 @pytest.mark.rule("X2", "S4")
 def test_there_is_no_access_after_the_last_day_of_an_ended_subscription() -> None:
     """Access outlasts an ending to the last day that is paid for, and no longer."""
-    assert rules(replace(PAID, ended=True)) == []
-    assert rules(replace(RAN_OUT, ended=True)) == ["S4"]
+    assert rules(replace(PAID, own=replace(PAYING, ended=True))) == []
+    assert rules(replace(RAN_OUT, own=UNPAID_AND_ENDED)) == ["S4"]
 
 
 @pytest.mark.rule("X2", "S5")
@@ -110,9 +148,118 @@ def test_every_obstacle_says_what_to_do_and_whom_to_contact(obstacle: Obstacle) 
 @pytest.mark.rule("S3")
 def test_nothing_but_a_payment_opens_content() -> None:
     """Among all that can be the case, access never holds without a payment for that instant."""
-    others = ["registered", "closed", "suspended", "ever_paid", "ended"]
-    for values in product([False, True], repeat=len(others)):
-        assert rules(ContentFacts(**dict(zip(others, values, strict=True)))) != []
+    unpaid = [PaidFacts(ever_paid=e, ended=n) for e, n in product([False, True], repeat=2)]
+    plans: list[tuple[PaidFacts, ...]] = [(), *((each,) for each in unpaid)]
+    yes_or_no = [False, True]
+    for registered_, closed_, suspended_, own, of_plans, removed in product(
+        yes_or_no, yes_or_no, yes_or_no, unpaid, plans, yes_or_no
+    ):
+        facts = ContentFacts(
+            registered=registered_,
+            closed=closed_,
+            suspended=suspended_,
+            own=own,
+            plans=of_plans,
+            removed=removed,
+        )
+        assert rules(facts) != []
+
+
+@pytest.mark.rule("A2", "S10")
+@pytest.mark.parametrize("own", [PaidFacts(), UNPAID, UNPAID_AND_ENDED, PAYING])
+@pytest.mark.parametrize("plan", [PaidFacts(), UNPAID, UNPAID_AND_ENDED, PAYING])
+def test_grants_add_up(own: PaidFacts, plan: PaidFacts) -> None:
+    """A person with a subscription and a plan has access while either of them is paid."""
+    access = rules(ContentFacts(registered=True, own=own, plans=(plan,))) == []
+    assert access is (own.paid or plan.paid)
+
+
+@pytest.mark.rule("X2", "S10")
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        (PaidFacts(), "not paid for the plan yet"),
+        (UNPAID, "ran out unpaid"),
+        (UNPAID_AND_ENDED, "ended the plan"),
+    ],
+    ids=["never paid", "lapsed", "ended"],
+)
+def test_a_member_of_an_unpaid_plan_is_told_to_ask_the_institution(
+    plan: PaidFacts, says: str
+) -> None:
+    """The member pays nothing, so it is not the member who is asked to pay."""
+    [obstacle] = content_obstacles(ContentFacts(registered=True, plans=(plan,)))
+    assert obstacle.rule == "S10"
+    assert says in obstacle.message
+    assert "Ask the institution" in obstacle.remedy
+    assert "institution" in obstacle.contact
+
+
+@pytest.mark.rule("X2", "A12")
+def test_whoever_was_removed_is_told_of_both_ways_back() -> None:
+    """By the steps of a subscription, or by a new invitation."""
+    [obstacle] = content_obstacles(ContentFacts(registered=True, removed=True))
+    assert obstacle.rule == "A12"
+    assert "subscription of your own" in obstacle.remedy
+    assert "invitation" in obstacle.remedy
+
+
+@pytest.mark.rule("X2", "A2")
+def test_every_source_that_ran_dry_is_in_the_way() -> None:
+    """Suspended, in a plan that lapsed, with a subscription that was ended: three rules."""
+    facts = ContentFacts(registered=True, suspended=True, own=UNPAID_AND_ENDED, plans=(UNPAID,))
+    assert rules(facts) == ["A10", "S10", "S4"]
+    removed = ContentFacts(registered=True, own=UNPAID, removed=True)
+    assert rules(removed) == ["A12", "S5"]
+
+
+@pytest.mark.rule("X2", "I6", "I9")
+@pytest.mark.parametrize(
+    ("invitation", "rule", "remedy"),
+    [
+        (InvitationState.NONE, "A1", "Register"),
+        (InvitationState.OPEN, "I9", "spam folder, then ask"),
+        (InvitationState.EXPIRED, "I6", "Ask for a new invitation"),
+        (InvitationState.REVOKED, "I6", "Ask for a new invitation"),
+    ],
+)
+def test_whoever_has_no_account_may_be_invited(
+    invitation: InvitationState, rule: str, remedy: str
+) -> None:
+    """Who did not get the invitation looks in the spam folder, then asks the contact."""
+    [obstacle] = content_obstacles(ContentFacts(invitation=invitation))
+    assert obstacle.rule == rule
+    assert remedy in obstacle.remedy
+    assert "contact" in obstacle.contact or rule == "A1"
+
+
+@pytest.mark.rule("X1", "X2", "A2", "I1")
+@pytest.mark.parametrize(
+    ("facts", "in_the_way"),
+    [
+        (AdministrationFacts(), ["A1"]),
+        (AdministrationFacts(registered=True), ["I1"]),
+        (AdministrationFacts(registered=True, role=Role.USER), ["I1"]),
+        (AdministrationFacts(registered=True, role=Role.ADMINISTRATOR), []),
+        (AdministrationFacts(registered=True, role=Role.SUPER_ADMINISTRATOR), []),
+        (AdministrationFacts(registered=True, role=Role.ADMINISTRATOR, suspended=True), ["A10"]),
+        (AdministrationFacts(registered=True, role=Role.USER, suspended=True), ["A10", "I1"]),
+        (AdministrationFacts(registered=True, role=Role.ADMINISTRATOR, closed=True), ["A10"]),
+        (AdministrationFacts(registered=True, suspended=True), ["A10", "I1"]),
+    ],
+)
+def test_a_plan_is_administered_by_role(facts: AdministrationFacts, in_the_way: list[str]) -> None:
+    """Administration comes from the role, whether or not anybody pays."""
+    assert [obstacle.rule for obstacle in administration_obstacles(facts)] == in_the_way
+
+
+@pytest.mark.rule("X2", "I1")
+def test_a_user_is_told_otherwise_than_a_stranger() -> None:
+    """The one asks to be made an administrator, the other to be invited."""
+    [user] = administration_obstacles(AdministrationFacts(registered=True, role=Role.USER))
+    [nobody] = administration_obstacles(AdministrationFacts(registered=True))
+    assert "made an administrator" in user.remedy
+    assert "invited" in nobody.remedy
 
 
 # ---------------------------------------------------------------- what access rests on
@@ -127,14 +274,21 @@ march_paid = captured(1, FIRST_OF_MARCH, date(2025, 3, 1), END_OF_MARCH)
 ended_in_march = ended(MID_MARCH, END_OF_MARCH)
 
 
-def weigh(*events: AccountEvent | SubscriptionEvent, at: datetime = MID_MARCH) -> WeighedContent:
-    """What these events amount to at an instant."""
+def facts_of(*events: Event) -> list[AccessFact]:
+    """What these events mean for access."""
     facts = [fact for event in events if (fact := access_fact(event))]
     assert len(facts) == len(events), "each of these events means something for access"
-    return weigh_content(facts, at)
+    return facts
 
 
-def happening(event: AccountEvent, at: datetime) -> AccountEvent:
+def weigh(
+    *events: Event, at: datetime = MID_MARCH, account: UUID | None = ACCOUNT
+) -> WeighedContent:
+    """What these events amount to at an instant."""
+    return weigh_content(facts_of(*events), at, account=account)
+
+
+def happening(event: FactT, at: datetime) -> FactT:
     """The same event at another time."""
     return event.model_copy(update={"occurred_at": at})
 
@@ -203,7 +357,7 @@ def test_a_closing_or_an_erasure_is_what_a_no_rests_on(end: AccountEvent) -> Non
     """A closed account has no access, and the answer rests on the closing."""
     weighed = weigh(registered, march_paid, happening(end, MID_MARCH))
     assert weighed.facts.closed
-    assert 2 in weighed.evidence
+    assert weighed.evidence == (0, 2), "what was paid does not matter any more"
 
 
 @pytest.mark.rule("X3", "S3")
@@ -251,11 +405,436 @@ def test_an_event_means_something_for_access_or_nothing(cls: type[Event]) -> Non
         "SubscriptionResumed": AccessFactKind.RESUMED,
         "SubscriptionLapsed": AccessFactKind.LAPSED,
         "SubscriptionReactivated": AccessFactKind.REACTIVATED,
+        "RoleAssigned": AccessFactKind.ROLE,
+        "MemberRemoved": AccessFactKind.REMOVED,
+        "InvitationSent": AccessFactKind.INVITED,
+        "InvitationSentAgain": AccessFactKind.INVITED,
+        "InvitationCorrected": AccessFactKind.INVITED,
+        "InvitationRevoked": AccessFactKind.REVOKED,
+        "InvitationAccepted": AccessFactKind.ACCEPTED,
     }
     if cls is PaymentCaptured:
         fact = access_fact(march_paid)
         assert fact
         assert fact.kind is AccessFactKind.PAID
         return
-    fact = access_fact(cls.model_construct(occurred_at=BEGINNING, person=PERSON))
+    values: dict[str, Any] = {
+        "occurred_at": BEGINNING,
+        "person": PERSON,
+        "account": ACCOUNT,
+        "plan": PLAN,
+        "role": Role.USER,
+        "expires_at": EXPIRY,
+    }
+    fact = access_fact(cls.model_construct(**values))
     assert (fact and fact.kind) == meaning.get(cls.__name__)
+
+
+# ---------------------------------------------------------------- through a plan
+
+as_user = role_assigned(at=FIRST_OF_MARCH)
+plan_paid_for_march = of_plan(march_paid)
+removed_in_march = member_removed(at=MID_MARCH)
+END_OF_APRIL = date(2025, 4, 30)
+
+
+@pytest.mark.rule("S10", "A2", "X3")
+def test_a_member_has_access_while_the_plan_is_paid() -> None:
+    """A yes through a plan rests on the registration, the role and the institution's payment."""
+    weighed = weigh(registered, plan_paid_for_march, as_user)
+    assert content_obstacles(weighed.facts) == ()
+    assert weighed.facts == ContentFacts(registered=True, plans=(PAYING,))
+    assert weighed.evidence == (0, 1, 2)
+    for at, paid in [(NOT_PAID_FOR - AN_INSTANT, True), (NOT_PAID_FOR, False)]:
+        assert weigh(registered, plan_paid_for_march, as_user, at=at).facts.paid is paid
+
+
+@pytest.mark.rule("S10", "X3")
+def test_a_plan_pays_for_its_members_alone() -> None:
+    """Neither for whoever has no role in it yet, nor for a member of another plan."""
+    assert not weigh(registered, plan_paid_for_march).facts.paid
+    elsewhere = role_assigned(plan=OTHER_PLAN, at=FIRST_OF_MARCH)
+    assert not weigh(registered, plan_paid_for_march, elsewhere).facts.paid
+    before = weigh(registered, plan_paid_for_march, as_user, at=FIRST_OF_MARCH - AN_INSTANT)
+    assert before.facts == ContentFacts(registered=True)
+
+
+@pytest.mark.rule("S10", "X3")
+@pytest.mark.parametrize(
+    ("plan", "says", "evidence"),
+    [
+        ([], "not paid for the plan yet", (0, 1)),
+        ([march_paid], "ran out unpaid", (0, 1, 2)),
+        ([march_paid, lapsed(LATER, END_OF_MARCH)], "ran out unpaid", (0, 1, 2, 3)),
+        ([march_paid, ended_in_march], "ended the plan", (0, 1, 2, 3)),
+    ],
+    ids=["never paid", "ran out", "lapsed", "ended"],
+)
+def test_a_no_through_a_plan_rests_on_what_became_of_it(
+    plan: list[SubscriptionEvent], says: str, evidence: tuple[int, ...]
+) -> None:
+    """The role, the plan's last payment and its ending or lapse."""
+    of_the_plan = [of_plan(event) for event in plan]
+    weighed = weigh(registered, as_user, *of_the_plan, at=LATER)
+    [obstacle] = content_obstacles(weighed.facts)
+    assert (obstacle.rule, weighed.evidence) == ("S10", evidence)
+    assert says in obstacle.message
+
+
+@pytest.mark.rule("A12", "X3")
+def test_whoever_is_removed_has_no_access_through_the_plan() -> None:
+    """From the removal on, though the plan is paid; the no rests on the removal."""
+    past = (registered, plan_paid_for_march, as_user, removed_in_march)
+    assert weigh(*past, at=MID_MARCH - AN_INSTANT).facts.paid
+    weighed = weigh(*past)
+    assert rules(weighed.facts) == ["A12"]
+    assert weighed.evidence == (0, 3)
+
+
+@pytest.mark.rule("A12", "X3")
+def test_whoever_comes_back_has_access_again() -> None:
+    """A new role in the plan, or in another that is paid, is what the yes rests on."""
+    again = role_assigned(Role.ADMINISTRATOR, at=MID_MARCH)
+    weighed = weigh(registered, plan_paid_for_march, as_user, removed_in_march, again)
+    assert weighed.facts.paid
+    assert weighed.evidence == (0, 1, 4)
+    elsewhere = role_assigned(plan=OTHER_PLAN, at=MID_MARCH)
+    other_paid = of_plan(march_paid, OTHER_PLAN)
+    weighed = weigh(registered, as_user, removed_in_march, other_paid, elsewhere)
+    assert weighed.facts.paid
+    assert weighed.evidence == (0, 3, 4)
+
+
+@pytest.mark.rule("A12", "A6", "X3")
+def test_a_removed_member_who_pays_has_access() -> None:
+    """By the steps of a subscription the account goes on as an individual one."""
+    own = captured(2, MID_MARCH, date(2025, 3, 15), date(2025, 4, 14))
+    weighed = weigh(registered, as_user, removed_in_march, own)
+    assert weighed.facts == ContentFacts(registered=True, own=PAYING, removed=True)
+    assert content_obstacles(weighed.facts) == ()
+    assert weighed.evidence == (0, 3)
+
+
+@pytest.mark.rule("A2", "X3")
+def test_an_own_subscription_beside_a_plan() -> None:
+    """Either will do, and the yes rests on the one that pays at that instant."""
+    april = captured(2, FIRST_OF_MARCH, date(2025, 4, 1), END_OF_APRIL)
+    past = (registered, as_user, plan_paid_for_march, april)
+    in_march, in_april, later = (
+        weigh(*past, at=at) for at in (MID_MARCH, NOT_PAID_FOR, noon(2025, 6, 1))
+    )
+    assert in_march.evidence == (0, 1, 2)
+    assert in_april.evidence == (0, 3)
+    assert rules(later.facts) == ["S10", "S5"]
+    assert later.evidence == (0, 1, 2, 3)
+
+
+# ---------------------------------------------------------------- invited, and not yet here
+
+
+@pytest.mark.rule("I6", "I9", "X3")
+def test_an_open_invitation_is_why_there_is_no_account_yet() -> None:
+    """Open until its very expiry, and expired from then on, whether or not that is recorded."""
+    sent = invitation_sent()
+    for at, rule in [(EXPIRY - AN_INSTANT, "I9"), (EXPIRY, "I6")]:
+        weighed = weigh(sent, at=at, account=None)
+        assert rules(weighed.facts) == [rule]
+        assert weighed.evidence == (0,)
+    assert weigh(sent, at=BEGINNING - AN_INSTANT, account=None).evidence == ()
+
+
+@pytest.mark.rule("I6", "X3")
+def test_the_last_word_on_an_invitation_counts() -> None:
+    """Sent again or corrected it lasts longer; revoked it is gone; a new one is open."""
+    later = BEGINNING + timedelta(days=3)
+    for longer in (sent_again(later), corrected(later)):
+        weighed = weigh(invitation_sent(), longer, at=EXPIRY, account=None)
+        assert weighed.facts.invitation is InvitationState.OPEN
+        assert weighed.evidence == (1,)
+    taken_back = weigh(invitation_sent(), revoked(later), at=later, account=None)
+    assert rules(taken_back.facts) == ["I6"]
+    assert "revoked" in content_obstacles(taken_back.facts)[0].message
+    another = invitation_sent(at=later)
+    weighed = weigh(invitation_sent(), revoked(later), another, at=later, account=None)
+    assert rules(weighed.facts) == ["I9"]
+
+
+@pytest.mark.rule("I6", "I9")
+def test_an_expiry_that_is_recorded_late_says_nothing_of_a_new_invitation() -> None:
+    """Whoever takes over from an expired invitation records its expiry behind the new one."""
+    assert access_fact(expired(EXPIRY)) is None
+    weighed = weigh(invitation_sent(), invitation_sent(at=EXPIRY), at=EXPIRY, account=None)
+    assert rules(weighed.facts) == ["I9"]
+    assert weighed.evidence == (1,)
+
+
+@pytest.mark.rule("I7", "X3")
+def test_whoever_accepted_is_judged_by_the_account() -> None:
+    """Invitations are of no interest once there is an account."""
+    weighed = weigh(invitation_sent(), accepted(), registered, role_assigned(), at=BEGINNING)
+    assert rules(weighed.facts) == ["S10"]
+    assert weighed.evidence == (2, 3)
+    closed_again = weigh(invitation_sent(), accepted(), at=BEGINNING, account=None)
+    assert rules(closed_again.facts) == ["A1"]
+
+
+# ---------------------------------------------------------------- administration of a plan
+
+
+def administration(*events: Event, at: datetime = MID_MARCH) -> WeighedAdministration:
+    """What the administration of the plan rests on."""
+    return weigh_administration(facts_of(*events), at, account=ACCOUNT, plan=PLAN)
+
+
+@pytest.mark.rule("A2", "I1", "X3")
+def test_administration_rests_on_the_last_word_on_the_role() -> None:
+    """The role as it was at that instant, in that plan, whoever pays."""
+    raised = role_assigned(Role.ADMINISTRATOR, former_role=Role.USER, at=MID_MARCH)
+    past = (registered, as_user, raised)
+    assert administration(*past, at=MID_MARCH - AN_INSTANT).facts.role is Role.USER
+    weighed = administration(*past)
+    assert weighed.facts == AdministrationFacts(registered=True, role=Role.ADMINISTRATOR)
+    assert weighed.evidence == (0, 2)
+    elsewhere = role_assigned(Role.SUPER_ADMINISTRATOR, OTHER_PLAN, at=FIRST_OF_MARCH)
+    assert administration(registered, elsewhere).facts.role is None
+
+
+@pytest.mark.rule("A10", "A12", "X3")
+def test_whoever_left_administers_nothing() -> None:
+    """Removed, suspended or closed: and the no rests on that."""
+    as_administrator = role_assigned(Role.ADMINISTRATOR, at=FIRST_OF_MARCH)
+    removed = administration(registered, as_administrator, removed_in_march)
+    assert (removed.facts.role, removed.evidence) == (None, (0, 2))
+    locked = administration(registered, as_administrator, happening(suspended, MID_MARCH))
+    assert (locked.facts.suspended, locked.evidence) == (True, (0, 1, 2))
+    gone = administration(registered, as_administrator, happening(closed, MID_MARCH))
+    assert (gone.facts.closed, gone.evidence) == (True, (0, 2))
+    assert administration(as_administrator).evidence == (0,)
+
+
+# ---------------------------------------------------------------- any history
+
+
+class History:
+    """A person's history as decisions let it be: invited, registered, in a plan or another."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.now = BEGINNING
+        self.events: list[Event] = []
+        self.payers = {payer: Payer() for payer in (ACCOUNT, PLAN, OTHER_PLAN)}
+        self.registered = self.closed = self.suspended = False
+        self.invited = False
+        self.member_of: UUID | None = None
+        self.instants = [self.now]
+
+    def go_on(self) -> None:
+        """One more thing happens, after a while."""
+        self.now += timedelta(days=self.draw(st.sampled_from([0, 1, 5, 14, 20, 31, 45])))
+        self.instants.append(self.now)
+        choices = self._of_the_account() if self.registered else self._of_the_invitation()
+        for payer in self.payers:
+            if payer != ACCOUNT or (self.registered and not self.closed):
+                choices += self._of_a_payer(payer)
+        if choices:
+            self.events.append(self.draw(st.sampled_from(choices))())
+
+    def _of_the_invitation(self) -> list[Callable[[], Event]]:
+        if not self.invited:
+            return [self._invite, self._register]
+        return [self._again, self._revoke, self._accept]
+
+    def _of_the_account(self) -> list[Callable[[], Event]]:
+        if self.closed:
+            return []
+        standing = self._reinstate if self.suspended else self._suspend
+        membership = [self._remove, self._change_role] if self.member_of else [self._join] * 2
+        # Nothing much happens after a closing, so it comes seldom.
+        last = [self._close] if self.draw(st.integers(0, 9)) == 0 else []
+        return [standing, *membership, *last]
+
+    def _of_a_payer(self, payer: UUID) -> list[Callable[[], Event]]:
+        state = self.payers[payer]
+        ran_out = state.paid_through is None or self.now.date() > state.paid_through
+
+        def pay() -> Event:
+            following = state.paid_through and state.paid_through + timedelta(days=1)
+            first = max(self.now.date(), following or date.min)
+            state.paid_through, state.course = first + timedelta(days=29), "active"
+            return _of(captured(1, self.now, first, state.paid_through), payer)
+
+        def turn(course: str, event: SubscriptionEvent) -> Callable[[], Event]:
+            def happens() -> Event:
+                state.course = course
+                return _of(event, payer)
+
+            return happens
+
+        last_day = state.paid_through or date.min
+        ending = turn("ended", ended(self.now, last_day))
+        resuming = turn("active", SubscriptionResumed(**about(self.now)))
+        lapsing = turn("lapsed", lapsed(self.now, last_day))
+        again = turn("steps", reactivated(self.now))
+        match state.course, ran_out:
+            case "steps", _:
+                return [pay]
+            case "active", False:
+                return [pay, ending]
+            case "active", True:
+                return [lapsing]
+            case "ended", False:
+                return [resuming]
+            case _:
+                return [again]
+
+    def _invite(self) -> Event:
+        self.invited = True
+        return invitation_sent(at=self.now)
+
+    def _again(self) -> Event:
+        return self.draw(st.sampled_from([sent_again, corrected]))(self.now)
+
+    def _revoke(self) -> Event:
+        self.invited = False
+        return revoked(self.now)
+
+    def _accept(self) -> Event:
+        self.events.append(accepted(at=self.now))
+        return self._register()
+
+    def _register(self) -> Event:
+        self.registered = True
+        return happening(registered, self.now)
+
+    def _suspend(self) -> Event:
+        self.suspended = True
+        return happening(suspended, self.now)
+
+    def _reinstate(self) -> Event:
+        self.suspended = False
+        return happening(reinstated, self.now)
+
+    def _close(self) -> Event:
+        self.closed = True
+        if self.draw(st.booleans()):
+            self.events.append(happening(closed, self.now))
+            return happening(erased, self.now)
+        return happening(closed, self.now)
+
+    def _join(self) -> Event:
+        self.member_of = self.draw(st.sampled_from([PLAN, OTHER_PLAN]))
+        return self._change_role()
+
+    def _change_role(self) -> Event:
+        assert self.member_of
+        return role_assigned(self.draw(st.sampled_from(Role)), self.member_of, at=self.now)
+
+    def _remove(self) -> Event:
+        assert self.member_of
+        plan, self.member_of = self.member_of, None
+        return member_removed(plan=plan, at=self.now)
+
+
+@dataclass
+class Payer:
+    """How a subscription or a plan goes."""
+
+    course: str = "steps"
+    paid_through: date | None = None
+
+
+def _of(event: SubscriptionEvent, payer: UUID) -> Event:
+    return event if payer == ACCOUNT else of_plan(event, payer)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Event], datetime]:
+    """A history, and an instant to ask about."""
+    history = History(draw)
+    for _ in range(draw(st.integers(1, 25))):
+        history.go_on()
+    at = draw(st.sampled_from(history.instants)) + draw(
+        st.sampled_from([timedelta(0), AN_INSTANT, -AN_INSTANT, timedelta(days=10)])
+    )
+    return history.events, at
+
+
+Judged: TypeAlias = tuple[tuple[Obstacle, ...], tuple[int, ...]]
+Judge: TypeAlias = Callable[[Sequence[AccessFact], datetime], Judged]
+
+
+def judge_content(facts: Sequence[AccessFact], at: datetime) -> Judged:
+    """What stands in the way of content, and what that rests on."""
+    weighed = weigh_content(facts, at, account=ACCOUNT)
+    return content_obstacles(weighed.facts), weighed.evidence
+
+
+def judge_administration(facts: Sequence[AccessFact], at: datetime) -> Judged:
+    """What stands in the way of administering the plan, and what that rests on."""
+    weighed = weigh_administration(facts, at, account=ACCOUNT, plan=PLAN)
+    return administration_obstacles(weighed.facts), weighed.evidence
+
+
+JUDGES = pytest.mark.parametrize("judge", [judge_content, judge_administration])
+
+
+@pytest.mark.rule("X3")
+@JUDGES
+@whatever(history=histories())
+def test_the_evidence_alone_gives_the_same_answer(
+    judge: Judge, history: tuple[list[Event], datetime]
+) -> None:
+    """Whoever reads nothing but the events that an answer names comes to the same answer."""
+    events, at = history
+    facts = facts_of(*events)
+    obstacles, evidence = judge(facts, at)
+    assert judge([facts[place] for place in evidence], at)[0] == obstacles
+
+
+@pytest.mark.rule("X3")
+@JUDGES
+@whatever(history=histories())
+def test_no_event_of_the_evidence_can_be_left_out(
+    judge: Judge, history: tuple[list[Event], datetime]
+) -> None:
+    """Without it the answer or its reasons are others, or rest on an event in its place.
+
+    But for a lapse that is on record: the days say as much, and the record says it in so many
+    words.
+    """
+    events, at = history
+    facts = facts_of(*events)
+    obstacles, evidence = judge(facts, at)
+    for left_out in evidence:
+        if facts[left_out].kind is AccessFactKind.LAPSED:
+            continue
+        places = [place for place in range(len(facts)) if place != left_out]
+        others, instead = judge([facts[place] for place in places], at)
+        in_its_place = {places[place] for place in instead} - {*evidence}
+        assert others != obstacles or in_its_place
+
+
+@pytest.mark.rule("X1", "A2", "A10", "S3", "S10", "A12")
+@whatever(history=histories())
+def test_there_is_access_exactly_while_somebody_pays_for_an_open_account(
+    history: tuple[list[Event], datetime],
+) -> None:
+    """The person, or the institution of the plan that the person is in at that instant."""
+    events, at = history
+    told = [event for event in events if event.occurred_at <= at]
+    kinds = [type(event) for event in told]
+    standing = [kind for kind in kinds if kind in (AccountSuspended, AccountReinstated)]
+    is_open = (
+        UserRegistered in kinds
+        and AccountClosed not in kinds
+        and standing[-1:] != [AccountSuspended]
+    )
+    words = [event for event in told if isinstance(event, RoleAssigned | MemberRemoved)]
+    payers = {ACCOUNT} | {word.plan for word in words[-1:] if isinstance(word, RoleAssigned)}
+    paid = any(
+        event.account in payers
+        and event.period_from <= local_day(at, event.time_zone) <= event.period_to
+        for event in told
+        if isinstance(event, PaymentCaptured)
+    )
+    assert (judge_content(facts_of(*events), at)[0] == ()) is (is_open and paid)

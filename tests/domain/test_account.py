@@ -1,4 +1,4 @@
-"""An account, from registration to erasure (A1 to A11)."""
+"""An account, from registration to erasure (A1 to A12, I8)."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -8,9 +8,11 @@ import pytest
 
 from domain.account import (
     Account,
+    AccountBecameIndividual,
     AccountClosed,
     AccountDecision,
     AccountEvent,
+    AccountKind,
     AccountManagerAssigned,
     AccountSurroundings,
     AssignAccountManager,
@@ -22,6 +24,8 @@ from domain.account import (
     PersonErased,
     RegisterUser,
     ReinstateAccount,
+    RemovalReason,
+    Role,
     SetPassword,
     Standing,
     SuspendAccount,
@@ -29,6 +33,7 @@ from domain.account import (
     UserCodeChanged,
     UserRegistered,
     account_decider,
+    become_individual,
     decide,
     refuse_if_suspended,
 )
@@ -40,19 +45,23 @@ from tests.domain.stories import (
     BEGINNING,
     MANAGER,
     OTHER_MANAGER,
+    OTHER_PLAN,
     PERSON,
+    PLAN,
     WHO,
     account_after,
     closed,
     erased,
     manager,
     manager_assigned,
+    member_removed,
     other_manager,
     owner,
     password_set,
     phone_confirmed,
     registered,
     reinstated,
+    role_assigned,
     stranger,
     suspended,
     system,
@@ -409,3 +418,86 @@ def test_an_erased_account_is_closed() -> None:
     account = account_after(registered, erased)
     assert account.erased
     assert account.standing is Standing.CLOSED
+
+
+# ---------------------------------------------------------------- members of plans
+
+BOTH_LEFT = [
+    member_removed(Role.ADMINISTRATOR, PLAN, reason=RemovalReason.ACCOUNT_CLOSED),
+    member_removed(Role.USER, OTHER_PLAN, reason=RemovalReason.ACCOUNT_CLOSED),
+]
+member_of_two: list[AccountEvent] = [
+    registered,
+    role_assigned(Role.USER, OTHER_PLAN),
+    role_assigned(Role.ADMINISTRATOR, PLAN),
+]
+
+
+@pytest.mark.rule("A10", "A12", "S10")
+def test_whoever_closes_the_account_leaves_its_plans() -> None:
+    """Seats and roles are free again, and the facts say why."""
+    past = given(account_decider, *member_of_two)
+    outcome = past.when(asks(owner, closure))
+    outcome.then(*BOTH_LEFT, closed)
+    assert account_after(*member_of_two, *outcome.events).roles == {}
+
+
+@pytest.mark.rule("A11", "A12", "S10")
+def test_whoever_is_erased_leaves_their_plans() -> None:
+    """The closing that comes with an erasure leaves every plan, too."""
+    outcome = given(account_decider, *member_of_two).when(asks(owner, erasure))
+    *left, closing, last = outcome.events
+    assert left == BOTH_LEFT
+    assert isinstance(closing, AccountClosed)
+    assert last == erased
+
+
+@pytest.mark.rule("I8")
+@pytest.mark.parametrize("command", [closure, erasure], ids=named)
+@pytest.mark.parametrize("actor", [owner, manager], ids=["owner", "account manager"])
+def test_the_only_administrator_of_others_cannot_go(actor: Actor, command: AccountDecision) -> None:
+    """Where a plan in force has other members, another administers it first."""
+    past = given(account_decider, registered, role_assigned(Role.ADMINISTRATOR))
+    outcome = past.when(asks(actor, command, needed_by_a_plan=True))
+    outcome.then_refused("I8", message_contains="only administrator", remedy_contains="another")
+    assert past.when(asks(actor, command)).events
+
+
+@pytest.mark.rule("A11", "I8")
+def test_a_closed_account_is_erased_whoever_it_was() -> None:
+    """A closed account administers nothing any more."""
+    past = given(account_decider, registered, closed)
+    past.when(asks(owner, erasure, needed_by_a_plan=True)).then(erased)
+
+
+@pytest.mark.rule("A2", "A12")
+def test_a_role_makes_an_account_institutional() -> None:
+    """Whoever was an individual before is so no longer, and the account remembers every role."""
+    account = account_after(*member_of_two)
+    assert account.kind is AccountKind.INSTITUTIONAL
+    assert account.roles == {PLAN: Role.ADMINISTRATOR, OTHER_PLAN: Role.USER}
+
+
+@pytest.mark.rule("A12", "A2")
+def test_a_former_member_who_pays_has_an_individual_account() -> None:
+    """The kind changes with the payment, on the same account."""
+    former: list[AccountEvent] = [registered, role_assigned(), member_removed()]
+    [became] = become_individual(account_after(*former), BEGINNING)
+    assert became == AccountBecameIndividual(
+        account=ACCOUNT,
+        person=PERSON,
+        occurred_at=BEGINNING,
+        former_kind=AccountKind.INSTITUTIONAL,
+    )
+    account = account_after(*former, became)
+    assert account.kind is AccountKind.INDIVIDUAL
+    assert account.was_member
+    assert become_individual(account, BEGINNING) == []
+
+
+@pytest.mark.rule("A12")
+def test_an_individual_account_stays_one() -> None:
+    """Who never was a member becomes nothing by paying, and nobody becomes nobody."""
+    assert become_individual(account_after(registered), BEGINNING) == []
+    with pytest.raises(Refused, match="A1"):
+        become_individual(Account(), BEGINNING)

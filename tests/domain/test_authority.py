@@ -100,3 +100,13 @@ def test_a_person_opens_only_their_own(purpose: Purpose) -> None:
     assert not may_open(Actor(kind=ActorKind.PERSON, id=STRANGER), purpose, PERSON)
     assert not may_open(Actor(kind=ActorKind.PERSON), purpose, PERSON)
     assert not may_open(Actor(kind=ActorKind.UNKNOWN, id=PERSON), purpose, PERSON)
+
+
+@pytest.mark.rule("G1", "I1")
+@pytest.mark.parametrize("purpose", Purpose)
+def test_an_administrator_opens_the_identity_of_members_and_invited(purpose: Purpose) -> None:
+    """Who they are, and neither what they wrote nor what they paid; by what the ledger knows."""
+    administrator = Actor(kind=ActorKind.PERSON, id=STRANGER)
+    opened = may_open(administrator, purpose, PERSON, administers_owner=True)
+    assert opened is (purpose is Purpose.IDENTITY)
+    assert not may_open(Actor(kind=ActorKind.SYSTEM), purpose, PERSON, administers_owner=True)

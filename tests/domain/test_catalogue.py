@@ -1,7 +1,6 @@
 """The catalogue is whole, refusals name rules that are built, and mutants are what they say."""
 
 import ast
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,9 @@ LAST_OF_SECTION = {"G": 1, "A": 12, "S": 13, "I": 9, "T": 8, "C": 6, "X": 6, "W"
 MUTANTS = all_mutants()
 
 
-def mutated(source: str, rules_in_data: Sequence[str] = ()) -> list[Mutant]:
+def mutated(source: str) -> list[Mutant]:
     """The mutants of a module with this source."""
-    return list(mutants_of(Path("domain/module.py"), source, rules_in_data))
+    return list(mutants_of(Path("domain/module.py"), source))
 
 
 def test_the_catalogue_holds_every_rule() -> None:
@@ -70,11 +69,50 @@ def test_a_refusal_becomes_acceptance() -> None:
 
 
 def test_a_refusal_by_whatever_is_in_the_way_is_taken_out_rule_by_rule() -> None:
-    """Where data says which rule refuses, each of these rules is taken out in turn."""
-    source = "for o in obstacles:\n    raise Refused(o.rule, o.message, remedy=o.remedy)\n"
-    first, second = mutated(source, ["S3", "S4"])
-    assert (first.rule, second.rule) == ("S3", "S4")
-    assert "if o.rule != 'S3': raise Refused(o.rule, " in first.source
+    """Where an obstacle says which rule refuses, each of these rules is taken out in turn."""
+    source = (
+        "NEVER_PAID = Obstacle('S3', 'no payment', 'Pay.', 'the owner')\n"
+        "NO_MEMBER = Obstacle('I1', 'no member', 'Ask.', 'the plan')\n"
+        "def administration_obstacles(facts):\n"
+        "    return [NO_MEMBER]\n"
+        "def study(facts):\n"
+        "    for obstacle in [NEVER_PAID]:\n"
+        "        raise Refused(obstacle.rule, obstacle.message, remedy=obstacle.remedy)\n"
+    )
+    refusal, *obstacles = mutated(source)
+    assert (refusal.rule, refusal.line) == ("S3", 7)
+    assert "if obstacle.rule != 'S3': raise Refused(obstacle.rule, " in refusal.source
+    assert [obstacle.rule for obstacle in obstacles] == ["S3", "I1"]
+
+
+def test_a_refusal_by_a_rule_that_the_caller_gives_is_taken_out_for_each() -> None:
+    """The same refusal is another's business under another rule."""
+    source = (
+        "def refuse(rule):\n"
+        "    raise Refused(rule, 'no', remedy='none')\n"
+        "def decide():\n"
+        "    refuse(rule='I1')\n"
+        "    refuse(rule='I8')\n"
+    )
+    assert [(mutant.rule, mutant.line) for mutant in mutated(source)] == [("I1", 2), ("I8", 2)]
+
+
+def test_a_fault_among_others_is_taken_out_where_it_is_found_and_where_it_refuses() -> None:
+    """What is refused together is mutated one by one, and so is each place that refuses by it."""
+    source = (
+        "def seat_faults(plan):\n"
+        "    return [\n"
+        "        Refused('S10', 'full', remedy='none')\n"
+        "    ]\n"
+        "def all_faults(plan):\n"
+        "    return [*seat_faults(plan)]\n"
+        "def invite(plan):\n"
+        "    refuse_for(all_faults(plan))\n"
+    )
+    found, refused = sorted(mutated(source), key=lambda mutant: mutant.line)
+    assert (found.rule, found.line, refused.rule, refused.line) == ("S10", 2, "S10", 8)
+    assert found.source.splitlines()[1:4] == ["    return []", "", ""]
+    assert "refuse_for([f for f in all_faults(plan) if f.rule != 'S10'])" in refused.source
 
 
 def test_an_obstacle_to_access_is_taken_out() -> None:

@@ -15,7 +15,9 @@ from domain.identity import (
     MobilePhone,
     PersonName,
     Rut,
+    WhichInvitation,
     Who,
+    WhoPays,
     email_key,
     phone_key,
     rut_key,
@@ -253,3 +255,45 @@ def test_who_is_nothing_else(text: str) -> None:
     message = fault(Who, text)
     assert "zoraida" not in message
     assert "person:" in message or "account:" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        (f" plan:{WHO_ID.hex.upper()} ", f"plan:{WHO_ID}"),
+        (f"account:{WHO_ID}", f"account:{WHO_ID}"),
+        ("Ana@Example.com", "Ana@example.com"),
+    ],
+)
+def test_who_pays_is_an_individual_or_a_plan(text: str, canonical: str) -> None:
+    """What names an account, or an institutional plan by its id."""
+    assert read(WhoPays, text) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        (f" invitation:{WHO_ID.hex.upper()} ", f"invitation:{WHO_ID}"),
+        ("Ana@Example.com", "Ana@example.com"),
+    ],
+)
+def test_an_invitation_is_named_by_its_address_or_its_id(text: str, canonical: str) -> None:
+    """The e-mail to which it is open, or the id that it keeps."""
+    assert read(WhichInvitation, text) == canonical
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "says"),
+    [
+        (WhoPays, "plan:zoraida", "an id of a plan"),
+        (WhoPays, "zoraida", "what names an account"),
+        (WhichInvitation, "invitation:zoraida", "an id of an invitation"),
+        (WhichInvitation, f"account:{WHO_ID}", "what names an invitation"),
+        (WhichInvitation, "zoraida", "what names an invitation"),
+    ],
+)
+def test_what_names_no_plan_or_invitation_is_turned_away(kind: Any, text: str, says: str) -> None:
+    """The message says what is wanted, and repeats nothing."""
+    message = fault(kind, text)
+    assert says in message
+    assert "zoraida" not in message

@@ -1,11 +1,12 @@
 """A line for every study, while access holds (A1)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
 
-from domain.access import ContentFacts
+from domain.access import ContentFacts, InvitationState, PaidFacts
 from domain.account import AccountEvent
 from domain.actor import Actor
 from domain.decider import Decider
@@ -26,7 +27,9 @@ studying = StudyContent(at=BEGINNING, account=WHO, content="algebra/unit-3")
 studied = ContentStudied(
     account=ACCOUNT, person=PERSON, occurred_at=BEGINNING, content="algebra/unit-3"
 )
-WITH_ACCESS = ContentFacts(registered=True, paid=True, ever_paid=True)
+PAID = PaidFacts(paid=True, ever_paid=True)
+RAN_OUT = PaidFacts(ever_paid=True)
+WITH_ACCESS = ContentFacts(registered=True, own=PAID)
 
 # A study rests on the account and on access, and on no study before it.
 study_decider: Decider[None, ContentStudied] = Decider(initial=None, evolve=lambda *_: None)
@@ -71,13 +74,7 @@ def test_nobody_studied_before_they_were_registered() -> None:
 @pytest.mark.parametrize("lock", ["closed", "suspended"])
 def test_a_closed_or_suspended_account_studies_nothing(lock: str) -> None:
     """Whoever is suspended or closed has no access, even if paid."""
-    locked = ContentFacts(
-        registered=True,
-        paid=True,
-        ever_paid=True,
-        closed=lock == "closed",
-        suspended=lock == "suspended",
-    )
+    locked = replace(WITH_ACCESS, closed=lock == "closed", suspended=lock == "suspended")
     study(access=locked).then_refused("A10")
 
 
@@ -90,15 +87,39 @@ def test_nobody_studies_before_a_payment_succeeded() -> None:
 @pytest.mark.rule("S4")
 def test_nobody_studies_after_an_ending() -> None:
     """An ended subscription gives access to the end of what is paid, and no longer."""
-    access = ContentFacts(registered=True, ever_paid=True, ended=True)
+    access = ContentFacts(registered=True, own=PaidFacts(ever_paid=True, ended=True))
     study(access=access).then_refused("S4", remedy_contains="Reactivate")
 
 
 @pytest.mark.rule("S5")
 def test_nobody_studies_after_a_lapse() -> None:
     """What ran out unrenewed gives no access."""
-    access = ContentFacts(registered=True, ever_paid=True)
+    access = ContentFacts(registered=True, own=RAN_OUT)
     study(access=access).then_refused("S5", remedy_contains="Reactivate")
+
+
+@pytest.mark.rule("S10", "A2")
+def test_a_member_studies_while_the_plan_is_paid() -> None:
+    """The institution pays, and its member studies; once it does not, the member does not."""
+    study(access=ContentFacts(registered=True, plans=(PAID,))).then(studied)
+    unpaid = study(access=ContentFacts(registered=True, plans=(RAN_OUT,)))
+    unpaid.then_refused("S10", remedy_contains="institution")
+
+
+@pytest.mark.rule("A12")
+def test_whoever_was_removed_from_a_plan_studies_no_more() -> None:
+    """The account and its history are kept, without access."""
+    access = ContentFacts(registered=True, removed=True)
+    study(access=access).then_refused("A12", remedy_contains="new invitation")
+
+
+@pytest.mark.rule("I6", "I9")
+def test_whoever_is_only_invited_studies_nothing() -> None:
+    """Before the invitation is accepted there is nothing to study through."""
+    invited = ContentFacts(invitation=InvitationState.OPEN)
+    study(access=invited).then_refused("I9", remedy_contains="spam")
+    revoked = ContentFacts(invitation=InvitationState.REVOKED)
+    study(access=revoked).then_refused("I6", remedy_contains="new invitation")
 
 
 @pytest.mark.parametrize("content", ["algebra", "algebra/unit-3", "3d.v2_b", "x" * 120])

@@ -59,6 +59,7 @@ from domain.subscription import (
     subscription_decider,
 )
 from tests.domain.stories import (
+    ACCOUNT,
     BEGINNING,
     PERSON,
     SANTIAGO,
@@ -337,7 +338,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         """S3, A10: there is access while a payment pays and the account is open, and only then."""
         facts = [fact for event in self.log if (fact := access_fact(event))]
         for at in self._instants_to_ask_about():
-            access = content_obstacles(weigh_content(facts, at).facts) == ()
+            access = content_obstacles(weigh_content(facts, at, account=ACCOUNT).facts) == ()
             assert access == (self._paid(at) and self._open(at))
 
     @invariant()

@@ -18,6 +18,8 @@ from difflib import SequenceMatcher
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from domain.event import Recorded
 from domain.personal import Sealed, personal_fields
 from handlers.composition import Acta
@@ -109,6 +111,7 @@ def _fields(recorded: Recorded, acta: Acta) -> Fields:
             header = read_header(value)
             clear = acta.vault.open(value, event_id=recorded.event_id, field=name)
             content[name] = {"key": header.key_id, "generation": header.generation, "clear": clear}
+    content = {name: _opened_up(value) for name, value in content.items()}
     return {
         "topic": event.TOPIC,
         "stream": recorded.stream,
@@ -120,6 +123,17 @@ def _fields(recorded: Recorded, acta: Acta) -> Fields:
         "causation": recorded.causation_id,
         **content,
     }
+
+
+def _opened_up(value: object) -> object:
+    """Parts of an event as what they are made of, so that the ids within are found."""
+    match value:
+        case BaseModel():
+            return {name: _opened_up(getattr(value, name)) for name in type(value).model_fields}
+        case tuple():
+            return {str(number): _opened_up(part) for number, part in enumerate(value, start=1)}
+        case _:
+            return value
 
 
 def _answers(acta: Acta, command_ids: Sequence[UUID]) -> Mapping[UUID, tuple[object, ...]]:

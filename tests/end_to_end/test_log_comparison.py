@@ -21,6 +21,7 @@ from domain.personal import Purpose, Sealed
 from domain.study_history import ContentStudied
 from domain.subscription import PaymentCaptured
 from handlers.composition import Acta
+from handlers.ledger import Receipt
 from handlers.store.sealing import NotOpened
 from tests.end_to_end.log_comparison import compare_logs, make_entries, read_log, recorded_log
 from tests.handlers.stories import (
@@ -109,6 +110,30 @@ def life(email: str, number: int) -> list[Asking]:
         (command, actor, UUID(int=1000 * number + place))
         for place, (command, actor) in enumerate(commands)
     ]
+
+
+def test_ids_within_the_rows_of_an_import_are_no_difference(acta: Acta, other_acta: Acta) -> None:
+    """A plan, those invited by list, and their invitations have other ids in each log."""
+    plan, lists = UUID(int=50), (UUID(int=51), UUID(int=52))
+    for each, known_as in zip((acta, other_acta), lists, strict=True):
+        told = SameCommandIds(each)
+        school = told.institution(plan=plan)
+        told.import_list(school, [ANA, None, BRUNO], invitation_import=known_as)
+        told.accept(ANA)
+    assert compare_logs(read_log(acta), read_log(other_acta)) == []
+
+
+class SameCommandIds(Story):
+    """Tells a story with command ids that are the same in each ledger."""
+
+    def __init__(self, acta: Acta) -> None:
+        super().__init__(acta)
+        self._given = 0
+
+    def ask(self, command: Command, actor: Actor, command_id: UUID | None = None) -> Receipt:
+        """Gives a command under the next id."""
+        self._given += 1
+        return super().ask(command, actor, command_id or UUID(int=self._given))
 
 
 # ---------------------------------------------------------------- what is one

@@ -1,6 +1,6 @@
 """Any command, about anybody, in any order, on a real ledger: what must hold after each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -21,7 +21,6 @@ from hypothesis.stateful import (
 )
 
 from domain.account import (
-    AccountClosed,
     AssignAccountManager,
     ChangeUserCode,
     CloseAccount,
@@ -33,15 +32,11 @@ from domain.account import (
     SetPassword,
     SuspendAccount,
     SuspensionReason,
-    UserCodeChanged,
-    UserRegistered,
 )
 from domain.actor import Actor, ActorKind
 from domain.command import AccountCommand, Command
-from domain.event import Recorded
-from domain.identity import email_key, rut_key
+from domain.identity import email_key
 from domain.money import Currency
-from domain.personal import Sealed
 from domain.study_history import StudyContent
 from domain.subscription import (
     CapturePayment,
@@ -61,6 +56,7 @@ from handlers.ledger import Receipt
 from handlers.store.embedded import EmbeddedServer
 from tests.conftest import new_database
 from tests.end_to_end.log_comparison import recorded_log
+from tests.handlers.store.refolded_claims import held_by_log, held_in_database
 from tests.handlers.stories import BEGINNING, MANAGER, PRICE_MINOR, SYSTEM
 from tests.projections.contents import contents, rebuild
 
@@ -313,10 +309,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """The account that a command is about, as the log tells it."""
         if not isinstance(command, AccountCommand):
             return None
-        holders = {
-            digest: holder for kind, digest, holder, _ in self.claims_by_log() if kind == "email"
-        }
-        return holders.get(self.acta.vault.digest("email", email_key(command.account)))
+        digest = self.acta.vault.digest("email", email_key(command.account))
+        holder, _, _ = self.held().get(("email", digest), (None, None, None))
+        return holder
 
     def note(self, command: Command, receipt: Receipt, meant: UUID | None) -> None:
         """What was accepted, on paper."""
@@ -341,16 +336,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def claims_can_be_rebuilt_from_the_log(self) -> None:
         """Decision 8: the table holds what the open accounts say, and nothing else."""
-        with self.acta.database.connection() as connection:
-            rows = connection.execute("SELECT kind, digest, holder, person FROM ledger.claims")
-            held = {(kind, bytes(digest), holder, person) for kind, digest, holder, person in rows}
-        assert held == set(self.claims_by_log())
+        assert held_in_database(self.acta) == held_by_log(self.acta)
 
     @invariant()
     def nobody_has_two_accounts(self) -> None:
-        """A3: no e-mail, RUT or person has two open accounts."""
-        claims = [(kind, digest) for kind, digest, _, _ in self.claims_by_log()]
-        assert len(claims) == len(set(claims))
+        """A3: of the accounts that hold anything, each person has one."""
+        holders = {(person, holder) for holder, person, _ in self.held().values()}
+        assert len(holders) == len({person for person, _ in holders})
 
     @invariant()
     def checks_agree_with_pencil_and_paper(self) -> None:
@@ -362,43 +354,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 told = [obstacle.rule for obstacle in answer.obstacles]
                 assert told == account.rules_in_the_way(at), (account, at)
 
-    def claims_by_log(self) -> list[tuple[str, bytes, UUID, UUID]]:
-        """What the accounts that are open say: kind, digest, account and person."""
-        claims: dict[UUID, dict[str, tuple[str, bytes, UUID, UUID]]] = {}
-        for entry in recorded_log(self.acta):
-            match entry.event:
-                case UserRegistered() as event:
-                    claims[event.account] = {
-                        kind: (kind, digest, event.account, event.person)
-                        for kind, digest in self._registered(entry, event)
-                    }
-                case UserCodeChanged() as event if event.account in claims:
-                    digest = self._digest("email", entry, event.email)
-                    if digest is not None:
-                        claims[event.account]["email"] = (
-                            "email", digest, event.account, event.person
-                        )  # fmt: skip
-                case AccountClosed() as event:
-                    del claims[event.account]
-                case _:
-                    pass
-        return [claim for of_account in claims.values() for claim in of_account.values()]
-
-    def _registered(self, entry: Recorded, event: UserRegistered) -> Iterator[tuple[str, bytes]]:
-        yield "person", event.person.bytes
-        for kind, value in (("email", event.email), ("rut", event.rut)):
-            digest = self._digest(kind, entry, value)
-            if digest is not None:
-                yield kind, digest
-
-    def _digest(self, kind: str, entry: Recorded, value: object) -> bytes | None:
-        """None for the erased, whose accounts are closed a moment later in the log."""
-        if not isinstance(value, Sealed):
-            return None
-        clear = self.acta.vault.open(value, event_id=entry.event_id, field=kind)
-        if clear is None:
-            return None
-        return self.acta.vault.digest(kind, email_key(clear) if kind == "email" else rut_key(clear))
+    def held(self) -> dict[tuple[str, bytes], tuple[UUID, UUID, datetime | None]]:
+        """What is claimed, as the log tells it."""
+        return held_by_log(self.acta).claims
 
 
 def run(server: EmbeddedServer, folder: Path, *, one_in: int) -> None:

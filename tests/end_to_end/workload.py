@@ -1,8 +1,9 @@
-"""Makes input for ``acta apply``: the lives of some hundred people, in one file.
+"""Makes input for ``acta apply``: the lives of some hundred people and some plans, in one file.
 
 The same seed makes the same lines. People are named by their e-mails, in any spelling, and change
-them midway. At least one command in ten is refused, and one in a hundred is refused in its place
-although it would be accepted, word for word, if it were asked again at the end.
+them midway; some come by invitation under an institution's plan, one by one or by list. At least
+one command in ten is refused, and one in a hundred is refused in its place although it would be
+accepted, word for word, if it were asked again at the end.
 
     python -m tests.end_to_end.workload --commands 5000 --seed 7 > commands.jsonl
 """
@@ -10,7 +11,7 @@ although it would be accepted, word for word, if it were asked again at the end.
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -25,6 +26,7 @@ BEGINNING = datetime(2025, 1, 6, 12, tzinfo=UTC)
 DURATION = timedelta(days=420)
 TURNS_OF_A_LIFE = 25
 ONE_IN_MENDED = 100
+ONE_LIFE_IN_PLAN = 7
 PRICE_MINOR = 9990
 
 
@@ -66,6 +68,26 @@ class Person:
     phone: str
     managed_by: UUID | None = None
     paid_until: datetime | None = None
+    invited_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Institution:
+    """What the world remembers of a plan.
+
+    Attributes:
+        director: its super-administrator.
+        members: who has accepted and has not left, as far as the world knows.
+    """
+
+    plan: UUID
+    director: Person
+    members: list[Person] = field(default_factory=list[Person])
+
+    @property
+    def who(self) -> str:
+        """Names the plan where it pays."""
+        return f"plan:{self.plan}"
 
 
 class World:
@@ -78,6 +100,7 @@ class World:
         self.managers = [random_id(random) for _ in range(3)]
         self.system = {"kind": "system", "id": str(random_id(random))}
         self.people = 0
+        self.lives = 0
 
     # ------------------------------------------------------------ one after the other
 
@@ -114,7 +137,9 @@ class World:
         """What one of the living does next; the dead make room."""
         while True:
             while len(living) < self.commands // (4 * TURNS_OF_A_LIFE) + 5:
-                living.append(self.life())
+                begin = self.plan_life if self.lives % ONE_LIFE_IN_PLAN == 1 else self.life
+                self.lives += 1
+                living.append(begin())
             life = self.random.choice(living)
             wish = next(life, None)
             if wish is not None:
@@ -134,6 +159,7 @@ class World:
             (self.registers_before_closing, 3),
             (self.reinstated_before_suspension, 3),
             (self.suspended_twice, 4),
+            (self.invited_without_seats, 5),
         ]
         chosen = [kinds[number % len(kinds)] for number in range(self.commands // ONE_IN_MENDED)]
         free = self.random.sample(range(self.commands), sum(length for _, length in chosen))
@@ -263,6 +289,155 @@ class World:
         yield from self.perhaps(0.3, self.study(person))
         yield from self.perhaps(0.5, self.register(person))
 
+    # ------------------------------------------------------------ the life of a plan
+
+    def plan_life(self) -> Iterator[Wish]:
+        """An institution contracts a plan, and people come and go."""
+        school = self.new_institution()
+        yield self.open_plan(school, seats=self.random.randrange(3, 12))
+        yield from self.perhaps(0.3, self.invite(school, self.new_person(), "user"))
+        yield self.invite_director(school)
+        yield from self.perhaps(0.3, self.accept(self.new_person()))
+        yield self.accept(school.director)
+        yield from self.plan_steps(school)
+        for _ in range(self.random.randrange(TURNS_OF_A_LIFE)):
+            yield from self.turn_of_plan(school)
+        if self.random.random() < 0.3:
+            yield self.by_staff("EndSubscription", account=school.who)
+
+    def plan_steps(self, school: Institution) -> Iterator[Wish]:
+        """All steps up to a payment for twelve months."""
+        yield self.by_staff("ChooseTaxDocument", account=school.who, kind="boleta")
+        yield self.by_staff(
+            "ConfirmPlan", account=school.who, plan="school", price_version=1,
+            monthly_price_minor=PRICE_MINOR, currency="CLP",
+        )  # fmt: skip
+        yield self.by_staff("ChoosePaymentMethod", account=school.who, means="transfer", months=12)
+        yield self.by_staff(
+            "CapturePayment", account=school.who, payment=str(random_id(self.random)),
+            amount_minor=12 * PRICE_MINOR, currency="CLP", gateway_reference="bank-1",
+        )  # fmt: skip
+
+    def turn_of_plan(self, school: Institution) -> Iterator[Wish]:
+        """Something that happens in the middle of a plan."""
+        turns: Sequence[tuple[int, Callable[[Institution], Iterator[Wish]]]] = [
+            (10, self.join),
+            (4, self.import_list),
+            (4, self.expire_and_invite_elsewhere),
+            (4, self.change_role),
+            (4, self.remove),
+            (3, self.change_seats),
+            (2, self.erase_invitee),
+            (4, self.mistake_of_plan),
+        ]
+        weights = [weight for weight, _ in turns]
+        ((_, turn),) = self.random.choices(turns, weights)
+        return turn(school)
+
+    def join(self, school: Institution) -> Iterator[Wish]:
+        """Invited, perhaps under a wrong address, and accepted or taken back."""
+        person = self.new_person()
+        role = self.random.choice(["user", "user", "administrator"])
+        yield self.invite(school, person, role)
+        yield from self.perhaps(0.2, self.of_school(school, "ResendInvitation", person))
+        if self.random.random() < 0.2:
+            former = self.spelled(person)
+            person.email = self.new_email()
+            yield {
+                **self.of_school(school, "CorrectInvitation", person),
+                "invitation": former,
+                "email": person.email,
+            }
+        if self.random.random() < 0.2:
+            yield self.of_school(school, "RevokeInvitation", person)
+        yield self.accept(person)
+        school.members.append(person)
+        yield from self.perhaps(0.5, self.study(person))
+
+    def import_list(self, school: Institution) -> Iterator[Wish]:
+        """Several at once: one row is faulty, one says somebody twice."""
+        people = [self.new_person() for _ in range(self.random.randrange(1, 4))]
+        people[0].invited_at = self.now
+        rows: list[Wish] = [
+            {"row": row, "invitee": self.invitee(person, "user")}
+            for row, person in enumerate([*people, people[0]], start=2)
+        ]
+        fault = {"rule": "I2", "column": "email", "message": "is missing", "remedy": "Write it."}
+        rows.append({"row": len(rows) + 2, "faults": [fault]})
+        wish = {
+            "command": "ImportInvitations",
+            "actor": self.administrator_of(school),
+            "plan": str(school.plan),
+            "invitation_import": str(random_id(self.random)),
+        }
+        yield {**wish, "rows": rows[:2]}
+        yield {**wish, "rows": rows, "last": True}
+        yield self.accept(people[0])
+        school.members.append(people[0])
+
+    def expire_and_invite_elsewhere(self, school: Institution) -> Iterator[Wish]:
+        """What nobody answered is recorded as expired, or taken over by a registration."""
+        person = self.new_person()
+        yield self.invite(school, person, "user")
+        later = self.now + timedelta(days=15)
+        if self.random.random() < 0.5:
+            yield {
+                "command": "ExpireInvitation", "actor": self.system, "at": later,
+                "invitation": self.spelled(person),
+            }  # fmt: skip
+        yield {**self.register(person), "at": later}
+
+    def change_role(self, school: Institution) -> Iterator[Wish]:
+        """A member is given another role, twice over."""
+        if school.members:
+            person = self.random.choice(school.members)
+            for role in ("administrator", "user"):
+                yield {**self.of_member(school, "ChangeRole", person), "role": role}
+
+    def remove(self, school: Institution) -> Iterator[Wish]:
+        """A member is let go, and is perhaps invited again, or pays as an individual."""
+        if school.members:
+            person = school.members.pop(self.random.randrange(len(school.members)))
+            yield self.of_member(school, "RemoveMember", person)
+            yield self.study(person)
+            if self.random.random() < 0.5:
+                yield self.invite(school, person, "user")
+                yield self.accept(person)
+            else:
+                yield self.confirm_phone(person)
+                yield self.set_password(person)
+                yield self.start(person)
+                yield from self.steps(person)
+                yield self.pay(person)
+
+    def change_seats(self, school: Institution) -> Iterator[Wish]:
+        """Sometimes fewer than there are members."""
+        seats = self.random.choice([1, 5, 20])
+        yield self.by_staff("ChangeSeats", plan=str(school.plan), seats=seats)
+
+    def erase_invitee(self, school: Institution) -> Iterator[Wish]:
+        """Somebody who never had an account is erased, and invited again as somebody new."""
+        person = self.new_person()
+        yield self.invite(school, person, "user")
+        yield self.own("ErasePerson", person)
+        yield from self.perhaps(0.5, self.invite(school, person, "user"))
+
+    def mistake_of_plan(self, school: Institution) -> Iterator[Wish]:
+        """Something that a rule stands in the way of."""
+        stranger = {"kind": "person", "id": str(random_id(self.random))}
+        mistakes = [
+            self.of_member(school, "RemoveMember", school.director),
+            {**self.invite(school, self.new_person(), "user"), "actor": stranger},
+            self.invite(school, school.director, "user"),
+            self.accept(self.new_person()),
+            self.by_staff("ChangeSeats", plan=str(random_id(self.random)), seats=3),
+            self.open_plan(school, seats=3),
+        ]
+        if school.members:
+            # Refused while any of them is there.
+            mistakes.append(self.own("CloseAccount", school.director, reason="owner_request"))
+        yield self.random.choice(mistakes)
+
     # ------------------------------------------------------------ refused, and mended later
 
     def confirms_before_registering(self, person: Person) -> Iterator[Wish]:
@@ -345,6 +520,15 @@ class World:
         yield {**self.suspend(person), "mended": True}
         yield self.by_manager("ReinstateAccount", person, reason="resolved")
 
+    def invited_without_seats(self, person: Person) -> Iterator[Wish]:
+        """S10: the only seat is the director's."""
+        school = self.new_institution()
+        yield self.open_plan(school, seats=1)
+        yield self.invite_director(school)
+        yield self.accept(school.director)
+        yield {**self.invite(school, person, "user"), "mended": True}
+        yield self.by_staff("ChangeSeats", plan=str(school.plan), seats=2)
+
     def ready(self, person: Person) -> Iterator[Wish]:
         """May begin a subscription."""
         yield self.register(person)
@@ -416,6 +600,63 @@ class World:
     def suspend(self, person: Person) -> Wish:
         return self.by_manager("SuspendAccount", person, reason="misuse", note="was told twice")
 
+    def open_plan(self, school: Institution, seats: int) -> Wish:
+        plan = str(school.plan)
+        return self.by_staff("OpenPlan", plan=plan, institution="Liceo Uno", seats=seats)
+
+    def invitee(self, person: Person, role: str) -> Wish:
+        return {
+            "role": role,
+            "given_name": self.random.choice(["Fabiola", "Gabriel", "Hilda", "Iván"]),
+            "paternal_surname": self.random.choice(["Vera", "Paz", "Ñáñez"]),
+            "maternal_surname": self.random.choice(["Rojas", "Soto", "Muñoz"]),
+            "rut": person.rut,
+            "email": person.email,
+            "phone": person.phone,
+        }
+
+    def invite(self, school: Institution, person: Person, role: str) -> Wish:
+        person.invited_at = self.now
+        return {
+            "command": "InviteMember",
+            "actor": self.administrator_of(school),
+            "plan": str(school.plan),
+            "invitation": str(random_id(self.random)),
+            **self.invitee(person, role),
+        }
+
+    def invite_director(self, school: Institution) -> Wish:
+        """The first super-administrator comes from an account manager."""
+        invited = self.invite(school, school.director, "super_administrator")
+        return {**invited, "actor": self.by_staff("")["actor"]}
+
+    def accept(self, person: Person) -> Wish:
+        """Soon after the invitation, however long others take to have their turn."""
+        who = self.spelled(person)
+        at = (person.invited_at or self.now) + timedelta(hours=2)
+        actor = {"kind": "person", "who": who}
+        return {"command": "AcceptInvitation", "actor": actor, "invitation": who, "at": at}
+
+    def of_school(self, school: Institution, command: str, person: Person) -> Wish:
+        """What an administrator asks about an invitation, soon after it went out."""
+        actor = self.administrator_of(school)
+        at = (person.invited_at or self.now) + timedelta(hours=1)
+        return {"command": command, "actor": actor, "invitation": self.spelled(person), "at": at}
+
+    def of_member(self, school: Institution, command: str, person: Person) -> Wish:
+        """What an administrator asks about a member."""
+        actor = self.administrator_of(school)
+        account = self.spelled(person)
+        return {"command": command, "actor": actor, "plan": str(school.plan), "account": account}
+
+    def administrator_of(self, school: Institution) -> Wish:
+        return {"kind": "person", "who": self.spelled(school.director)}
+
+    def by_staff(self, command: str, **fields: object) -> Wish:
+        """What an account manager asks about a plan."""
+        actor = {"kind": "account_manager", "id": str(self.managers[0])}
+        return {"command": command, "actor": actor, **fields}
+
     def own(self, command: str, person: Person, **fields: object) -> Wish:
         """What people ask about their own account."""
         who = self.spelled(person)
@@ -443,6 +684,9 @@ class World:
             rut=f"{number}-{calc_check_digit(number)}",
             phone=f"+569{self.random.randrange(61_000_000, 69_000_000)}",
         )
+
+    def new_institution(self) -> Institution:
+        return Institution(random_id(self.random), self.new_person())
 
     def new_email(self) -> str:
         self.people += 1

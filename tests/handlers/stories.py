@@ -1,9 +1,13 @@
 """People whose stories the tests tell to a real ledger, command by command."""
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
+
+from stdnum.cl.rut import calc_check_digit
 
 from domain.account import (
     AccountKind,
@@ -12,13 +16,18 @@ from domain.account import (
     ClosureReason,
     ConfirmPhone,
     RegisterUser,
+    Role,
+    RoleAssigned,
     SetPassword,
     UserRegistered,
 )
 from domain.actor import Actor, ActorKind
 from domain.command import Command
 from domain.event import Recorded
+from domain.invitation import AcceptInvitation, InviteeDetails, InviteMember
+from domain.invitation_import import ImportFault, ImportInvitations, ListedRow
 from domain.money import Currency
+from domain.plan import OpenPlan
 from domain.refusal import Refused
 from domain.study_history import StudyContent
 from domain.subscription import (
@@ -42,6 +51,8 @@ SOMEBODY = Actor(kind=ActorKind.PERSON)
 PRICE_MINOR = 9990
 Months = Literal[1, 3, 6, 12]
 
+SCHOOL = "Colegio Los Aromos"
+DIRECTOR = "directora@example.com"
 ANA = "ana@example.com"
 ANA_RUT = "12345678-5"
 BRUNO = "bruno@example.com"
@@ -72,6 +83,19 @@ class Member:
     def itself(self) -> Actor:
         """The person, vouched for by a door."""
         return Actor(kind=ActorKind.PERSON, id=self.person)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan of an institution, and the person who administers it."""
+
+    id: UUID
+    director: Member
+
+    @property
+    def who(self) -> str:
+        """Names the plan where it pays."""
+        return f"plan:{self.id}"
 
 
 class Story:
@@ -183,6 +207,140 @@ class Story:
         return self.ask(
             AssignAccountManager(at=at, account=member.who, account_manager=MANAGER.id), MANAGER
         )
+
+    # ------------------------------------------------------------ what institutions do
+
+    def institution(
+        self,
+        director: str = DIRECTOR,
+        *,
+        seats: int = 50,
+        paid: bool = True,
+        plan: UUID | None = None,
+        at: datetime = BEGINNING,
+    ) -> Plan:
+        """A school contracts a plan; its director comes by the account manager's invitation."""
+        known_as = plan or uuid4()
+        self.ask(OpenPlan(at=at, plan=known_as, institution=SCHOOL, seats=seats), MANAGER)
+        self.invite(known_as, director, role=Role.SUPER_ADMINISTRATOR, by=MANAGER, at=at)
+        opened = Plan(known_as, self.accept(director, at=at))
+        if paid:
+            self.pay_for(opened, at=at)
+        return opened
+
+    def pay_for(self, plan: Plan, *, at: datetime = BEGINNING) -> Receipt:
+        """The school goes through the steps and pays for three months."""
+        for command in (
+            ChooseTaxDocument(at=at, account=plan.who, kind=TaxDocumentKind.BOLETA),
+            ConfirmPlan(
+                at=at, account=plan.who, plan="school", price_version=1,
+                monthly_price_minor=PRICE_MINOR, currency=Currency.CLP,
+            ),
+            ChoosePaymentMethod(
+                at=at, account=plan.who, means=PaymentMeans.TRANSFER, months=3
+            ),
+        ):  # fmt: skip
+            self.ask(command, MANAGER)
+        return self.ask(
+            CapturePayment(
+                at=at,
+                account=plan.who,
+                payment=uuid4(),
+                amount_minor=3 * PRICE_MINOR,
+                currency=Currency.CLP,
+                gateway_reference="bank-1",
+            ),
+            MANAGER,
+        )
+
+    def invite(
+        self,
+        plan: UUID,
+        email: str,
+        *,
+        by: Actor,
+        role: Role = Role.USER,
+        rut: str | None = None,
+        at: datetime = BEGINNING,
+    ) -> UUID:
+        """Somebody is invited; the invitation."""
+        invitation = uuid4()
+        details = invitee(email, role, rut).model_dump()
+        self.ask(InviteMember(at=at, plan=plan, invitation=invitation, **details), by)
+        return invitation
+
+    def accept(self, email: str, *, at: datetime = BEGINNING) -> Member:
+        """Whoever was invited follows the invitation."""
+        receipt = self.ask(
+            AcceptInvitation(at=at, invitation=email), Actor(kind=ActorKind.PERSON, who=email)
+        )
+        rows = self.acta.store.batch(after=receipt.events[-1].position - 1, limit=1)
+        recorded = to_recorded(rows[0])
+        assert recorded is not None
+        assert isinstance(recorded.event, RoleAssigned)
+        return Member(recorded.event.account, recorded.event.person)
+
+    def join(
+        self,
+        plan: Plan,
+        email: str,
+        *,
+        role: Role = Role.USER,
+        rut: str | None = None,
+        at: datetime = BEGINNING,
+    ) -> Member:
+        """Somebody is invited by the director, and accepts."""
+        self.invite(plan.id, email, by=plan.director.itself, role=role, rut=rut, at=at)
+        return self.accept(email, at=at)
+
+    def import_list(
+        self,
+        plan: Plan,
+        rows: Sequence[str | None],
+        *,
+        invitation_import: UUID | None = None,
+        first_row: int = 2,
+        last: bool = True,
+        at: datetime = BEGINNING,
+    ) -> UUID:
+        """The director imports a list of e-mails, or a stretch of it; None cannot be read."""
+        known_as = invitation_import or uuid4()
+        command = ImportInvitations(
+            at=at,
+            plan=plan.id,
+            invitation_import=known_as,
+            rows=tuple(listed(row, email) for row, email in enumerate(rows, start=first_row)),
+            last=last,
+        )
+        self.ask(command, plan.director.itself)
+        return known_as
+
+
+def rut_of(email: str) -> str:
+    """A RUT of their own for everybody."""
+    number = 5_000_000 + zlib.crc32(email.encode()) % 20_000_000
+    return f"{number}-{calc_check_digit(str(number))}"
+
+
+def invitee(email: str, role: Role = Role.USER, rut: str | None = None) -> InviteeDetails:
+    """Who is invited."""
+    return InviteeDetails(
+        role=role,
+        given_name="Carla",
+        paternal_surname="Soto",
+        maternal_surname="Vera",
+        rut=rut or rut_of(email),
+        email=email,
+        phone="+56961234567",
+    )
+
+
+def listed(row: int, email: str | None) -> ListedRow:
+    """A row of a list; without an e-mail, a faulty one."""
+    if email is not None:
+        return ListedRow(row=row, invitee=invitee(email))
+    fault = ImportFault(rule="I2", column="email", message="is missing", remedy="Write it.")
+    return ListedRow(row=row, faults=(fault,))
 
 
 def registration(

@@ -136,6 +136,30 @@ def test_what_an_actor_may_not_give_is_refused_and_kept(story: Story) -> None:
     assert story.events() == []
 
 
+@pytest.mark.rule("A4")
+def test_a_refusal_rests_on_what_still_is_so_when_it_is_kept(database: TestDatabase) -> None:
+    """The cause was mended between the decision and its receipt, so it is decided anew."""
+    meanwhile: list[Callable[[], object]] = []
+
+    def reached(point: str) -> None:
+        if point == "before append" and meanwhile:
+            meanwhile.pop()()
+
+    with (
+        open_ledger(database.settings(), reached=reached) as acta,
+        open_ledger(database.settings()) as other,
+    ):
+        member = Story(acta).register()
+        beside = Story(other)
+        beside.ask(SetPassword(at=BEGINNING, account=member.who), member.itself)
+        confirm = ConfirmPhone(at=BEGINNING, account=member.who)
+        meanwhile.append(lambda: beside.ask(confirm, SYSTEM))
+        start = StartSubscription(at=BEGINNING, account=member.who)
+        assert topics(Story(acta).ask(start, member.itself)) == [
+            "subscription.SubscriptionStarted.v2"
+        ]
+
+
 @pytest.mark.rule("A1")
 def test_an_id_that_names_no_account_is_refused(story: Story) -> None:
     """Neither a random id nor that of another stream of the account is an account."""

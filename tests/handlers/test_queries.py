@@ -14,9 +14,12 @@ from domain.account import (
     ChangeUserCode,
     ErasePerson,
     ReinstateAccount,
+    Role,
     SuspendAccount,
     SuspensionReason,
 )
+from domain.membership import ChangeRole
+from domain.plan import OpenPlan
 from domain.refusal import Refused
 from handlers.composition import Acta, open_ledger
 from handlers.faults import (
@@ -35,11 +38,13 @@ from tests.handlers.stories import (
     BEGINNING,
     BRUNO,
     MANAGER,
+    SCHOOL,
     Story,
 )
 from tests.projections.contents import contents
 
 PATIENCE_SECONDS = 30.0
+PLAN = UUID(int=5)
 Question = Callable[[Queries, Knowledge], object]
 
 QUESTIONS: dict[str, Question] = {
@@ -47,14 +52,33 @@ QUESTIONS: dict[str, Question] = {
     "billing": lambda queries, knowledge: queries.billing(ANA, BEGINNING, knowledge),
     "study": lambda queries, knowledge: queries.study(ANA, BEGINNING, knowledge),
     "history": lambda queries, knowledge: queries.history(ANA, BEGINNING, AUDITOR, knowledge),
+    "administer": lambda queries, knowledge: queries.check(
+        ANA, f"plan:{PLAN}:administer", BEGINNING, knowledge
+    ),
+    "plan": lambda queries, knowledge: queries.plan(PLAN, BEGINNING, knowledge),
+    "members": lambda queries, knowledge: queries.members(PLAN, BEGINNING, AUDITOR, knowledge),
+    "invitations": lambda queries, knowledge: queries.invitations(
+        PLAN, BEGINNING, AUDITOR, None, knowledge
+    ),
+    "imports": lambda queries, knowledge: queries.imports(PLAN, knowledge),
+    "billing of a plan": lambda queries, knowledge: queries.billing(
+        f"plan:{PLAN}", BEGINNING, knowledge
+    ),
 }
 each_question = pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS.keys())
 
 
 @pytest.fixture
 def story(acta: Acta) -> Story:
-    """Told to a ledger beside which nobody projects but the test."""
-    return Story(acta)
+    """Told to a ledger beside which nobody projects but the test; there is a plan."""
+    story = Story(acta)
+    open_a_plan(story)
+    return story
+
+
+def open_a_plan(story: Story) -> None:
+    """An institution contracts a plan, with one event."""
+    story.ask(OpenPlan(at=BEGINNING, plan=PLAN, institution=SCHOOL, seats=5), MANAGER)
 
 
 def patient(position: int) -> Knowledge:
@@ -134,6 +158,29 @@ def test_a_check_never_answers_from_older_knowledge(story: Story) -> None:
         projecting.join(PATIENCE_SECONDS)
 
 
+@pytest.mark.rule("X4", "I8")
+def test_a_role_taken_away_is_not_answered_from_older_knowledge(story: Story) -> None:
+    """Administrator and user in turns, with a projector beside: each answer has seen the last."""
+    plan = story.institution()
+    member = story.join(plan, ANA)
+    projecting = Thread(target=story.acta.projector.follow)
+    projecting.start()
+    try:
+        for turn in range(40):
+            role = (Role.ADMINISTRATOR, Role.USER)[turn % 2]
+            change = ChangeRole(at=BEGINNING, account=member.who, plan=plan.id, role=role)
+            known = patient(story.ask(change, plan.director.itself).position)
+            thing = f"plan:{plan.id}:administer"
+            answer = story.acta.queries.check(ANA, thing, BEGINNING, known)
+            members = story.acta.queries.members(plan.id, BEGINNING, member.itself, known)
+            opened = members.members[0].personal["email"] is not None
+            assert answer.allowed == opened == (turn % 2 == 0)
+            assert min(answer.position, members.position) >= known.at_least
+    finally:
+        story.acta.projector.stop()
+        projecting.join(PATIENCE_SECONDS)
+
+
 @pytest.mark.rule("X4")
 def test_the_position_of_a_refusal_is_a_token_too(story: Story) -> None:
     """It says up to where the log was known when it was decided."""
@@ -162,6 +209,20 @@ def test_a_rebuild_is_waited_for(story: Story) -> None:
     assert story.acta.queries.check(ANA, "content", BEGINNING, Knowledge(head)).allowed
 
 
+@pytest.mark.rule("X4", "G1")
+def test_a_history_waits_for_the_roles_too(story: Story) -> None:
+    """Whom it is opened for follows from the members, so both have to be known."""
+    member = story.register()
+    story.acta.projector.catch_up()
+    head = story.acta.store.head()
+    story.acta.projector.rebuild("institutions")
+    with pytest.raises(DeadlinePassed) as caught:
+        story.acta.queries.history(ANA, BEGINNING, AUDITOR, Knowledge(head, deadline_seconds=0))
+    assert "institutions" in caught.value.message
+    story.acta.projector.catch_up()
+    assert story.acta.queries.history(ANA, BEGINNING, member.itself).position == head
+
+
 @pytest.mark.rule("X4", "X3")
 def test_a_rebuild_does_not_take_the_tables_from_under_an_answer(
     story: Story, database: TestDatabase
@@ -175,7 +236,7 @@ def test_a_rebuild_does_not_take_the_tables_from_under_an_answer(
         rebuilding.start()
         _wait_for_a_waiter(database)
         account = queries._directory.account(ANA, at=BEGINNING)
-        answer = content_answer(connection, account, BEGINNING, position=position)
+        answer = content_answer(connection, account, None, BEGINNING, position=position)
     rebuilding.join(PATIENCE_SECONDS)
     assert (answer.allowed, answer.position) == (True, head)
     assert contents(story.acta)["access_facts"] == []
@@ -223,6 +284,7 @@ def test_a_lost_database_is_a_fault(database: TestDatabase, question: Question) 
     settings = database.settings().model_copy(update={"connect_timeout_seconds": 1})
     with open_ledger(settings) as acta:
         Story(acta).register()
+        open_a_plan(Story(acta))
         acta.projector.catch_up()
         with away(database), pytest.raises(DatabaseUnavailable):
             question(acta.queries, Knowledge())
@@ -232,14 +294,39 @@ def test_a_lost_database_is_a_fault(database: TestDatabase, question: Question) 
 
 
 @pytest.mark.rule("X1")
-def test_there_is_content_to_have_access_to(story: Story) -> None:
+@pytest.mark.parametrize(
+    "thing", ["the moon", "plan", "plan:the moon:administer", f"plan:{PLAN}", f"plan:{PLAN}:open"]
+)
+def test_what_there_is_to_have_access_to(story: Story, thing: str) -> None:
     """Asked for another thing it names what there is."""
     story.subscriber()
     story.acta.projector.catch_up()
     with pytest.raises(InvalidInput) as caught:
-        story.acta.queries.check(ANA, "the moon", BEGINNING)
+        story.acta.queries.check(ANA, thing, BEGINNING)
     assert "content" in caught.value.remedy
+    assert "plan:ID:administer" in caught.value.remedy
     assert "moon" not in caught.value.message
+
+
+@pytest.mark.rule("S10", "S13")
+def test_a_plan_s_payments_are_billed_to_the_plan(story: Story) -> None:
+    """Its members' accounts have none."""
+    plan = story.institution()
+    story.acta.projector.catch_up()
+    answer = story.acta.queries.billing(plan.who, BEGINNING)
+    assert [line.kind for line in answer.lines] == ["charge", "payment"]
+    assert (answer.account, answer.lines[-1].balance_minor) == (plan.id, 0)
+    assert story.acta.queries.billing(plan.director.who, BEGINNING).lines == ()
+
+
+def test_an_account_is_no_plan(story: Story) -> None:
+    """Nor is an id that nobody knows."""
+    member = story.register()
+    story.acta.projector.catch_up()
+    for unknown in (member.account, UUID(int=6)):
+        with pytest.raises(InvalidInput) as caught:
+            story.acta.queries.billing(f"plan:{unknown}", BEGINNING)
+        assert "no such plan" in caught.value.message
 
 
 @pytest.mark.rule("A5")

@@ -23,5 +23,5 @@ def rebuild(acta: Acta, *projections: Projection) -> None:
 
 
 def _rows(connection: Connection, table: str) -> list[str]:
-    statement = sql.SQL("SELECT row::text FROM projections.{} AS row ORDER BY row::text")
+    statement = sql.SQL("SELECT whole::text FROM projections.{} AS whole ORDER BY whole::text")
     return [row for (row,) in connection.execute(statement.format(sql.Identifier(table)))]

@@ -1,25 +1,56 @@
-"""Access to content: yes or no, why, and up to where that is known (X1 to X3)."""
+"""Access: yes or no, why, and up to where that is known (X1 to X3)."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.access import CLOSED, ENDED, LAPSED, NEVER_PAID, NO_ACCOUNT, SUSPENDED, Obstacle
+from domain.access import (
+    CLOSED,
+    ENDED,
+    INVITATION_EXPIRED,
+    INVITATION_OPEN,
+    INVITATION_REVOKED,
+    LAPSED,
+    NEVER_PAID,
+    NO_ACCOUNT,
+    NO_ADMINISTRATOR,
+    NO_MEMBER,
+    PLAN_ENDED,
+    PLAN_LAPSED,
+    PLAN_NEVER_PAID,
+    REMOVED,
+    SUSPENDED,
+    Obstacle,
+)
 from domain.account import (
     ErasePerson,
     ReinstateAccount,
+    Role,
     SuspendAccount,
     SuspensionReason,
 )
+from domain.invitation import ResendInvitation, RevokeInvitation
+from domain.membership import ChangeRole, RemoveMember
 from domain.subscription import (
     EndSubscription,
     LapseSubscription,
     ReactivateSubscription,
     ResumeSubscription,
+    StartSubscription,
 )
 from handlers.ledger import Receipt
-from projections.access import ContentAnswer
-from tests.handlers.stories import ANA, BEGINNING, MANAGER, SYSTEM, Member, Story, noon
+from projections.access import AccessAnswer
+from tests.handlers.stories import (
+    ANA,
+    BEGINNING,
+    BRUNO,
+    MANAGER,
+    SYSTEM,
+    Member,
+    Plan,
+    Story,
+    noon,
+)
 
 INSTANT = timedelta(microseconds=1)
 LAST_DAY = noon(2026, 2, 27)
@@ -27,10 +58,11 @@ FIRST_UNPAID = datetime(2026, 2, 28, 3, tzinfo=UTC)
 """Midnight in Santiago after the last day that a payment of 31 January pays for."""
 
 
-def check(story: Story, member: Member, at: datetime) -> ContentAnswer:
+def check(story: Story, member: Member | str, at: datetime, thing: str = "content") -> AccessAnswer:
     """The answer of a ledger that knows everything, whose evidence is in the log."""
     story.acta.projector.catch_up()
-    answer = story.acta.queries.check(member.who, "content", at)
+    who = member if isinstance(member, str) else member.who
+    answer = story.acta.queries.check(who, thing, at)
     logged = {entry.event_id: entry for entry in story.events()}
     for evidence in answer.evidence:
         entry = logged[evidence.event_id]
@@ -40,9 +72,11 @@ def check(story: Story, member: Member, at: datetime) -> ContentAnswer:
     return answer
 
 
-def obstacles(story: Story, member: Member, at: datetime) -> list[Obstacle]:
+def obstacles(
+    story: Story, member: Member | str, at: datetime, thing: str = "content"
+) -> list[Obstacle]:
     """What stands in the way."""
-    answer = check(story, member, at)
+    answer = check(story, member, at, thing)
     assert answer.allowed == (not answer.obstacles)
     for obstacle in answer.obstacles:
         assert obstacle.remedy
@@ -50,7 +84,7 @@ def obstacles(story: Story, member: Member, at: datetime) -> list[Obstacle]:
     return list(answer.obstacles)
 
 
-def facts(answer: ContentAnswer) -> list[str]:
+def facts(answer: AccessAnswer) -> list[str]:
     """The names of the events that an answer rests on."""
     return [evidence.topic.split(".")[1] for evidence in answer.evidence]
 
@@ -271,3 +305,173 @@ def test_asked_by_whichever_name(story: Story) -> None:
         for who in (ANA, ANA.upper(), f"person:{member.person}", member.who)
     }
     assert len(answers) == 1
+
+
+# ---------------------------------------------------------------- content through a plan
+
+PLAN_UNPAID = datetime(2026, 4, 30, 4, tzinfo=UTC)
+"""Midnight in Santiago after the last day that three months from 31 January pay for."""
+
+
+@pytest.mark.rule("X1", "X3", "S10")
+def test_a_member_s_yes_names_the_registration_the_role_and_the_plan_s_payment(
+    story: Story,
+) -> None:
+    """The member pays nothing."""
+    plan = story.institution()
+    member = story.join(plan, ANA)
+    answer = check(story, member, BEGINNING)
+    assert answer.allowed
+    assert facts(answer) == ["PaymentCaptured", "UserRegistered", "RoleAssigned"]
+    assert (answer.account, answer.person) == (member.account, member.person)
+
+
+@pytest.mark.rule("X1", "X2", "S10")
+def test_a_plan_gives_access_to_its_last_paid_instant(story: Story) -> None:
+    """And to nobody before it is paid; each no says what the institution is to do."""
+    plan = story.institution(paid=False)
+    member = story.join(plan, ANA)
+    assert obstacles(story, member, BEGINNING) == [PLAN_NEVER_PAID]
+    story.pay_for(plan)
+    assert obstacles(story, member, BEGINNING) == []
+    assert obstacles(story, member, PLAN_UNPAID - INSTANT) == []
+    assert obstacles(story, member, PLAN_UNPAID) == [PLAN_LAPSED]
+    story.ask(EndSubscription(at=BEGINNING, account=plan.who), MANAGER)
+    assert obstacles(story, member, PLAN_UNPAID - INSTANT) == []
+    assert obstacles(story, member, PLAN_UNPAID) == [PLAN_ENDED]
+    assert facts(check(story, member, PLAN_UNPAID)) == [
+        "UserRegistered", "RoleAssigned", "PaymentCaptured", "SubscriptionEnded",
+    ]  # fmt: skip
+
+
+@pytest.mark.rule("X1", "X2", "A12")
+def test_a_removed_member_has_access_up_to_that_instant(story: Story) -> None:
+    """Then none, until another invitation is accepted, or an own subscription is paid."""
+    plan = story.institution()
+    member = story.join(plan, ANA)
+    removed, back = noon(2026, 2, 10), noon(2026, 2, 12)
+    director = plan.director.itself
+    story.ask(RemoveMember(at=removed, account=ANA, plan=plan.id), director)
+    assert obstacles(story, member, removed - INSTANT) == []
+    assert obstacles(story, member, removed) == [REMOVED]
+    assert facts(check(story, member, removed)) == ["UserRegistered", "MemberRemoved"]
+    story.join(plan, ANA, at=back)
+    assert obstacles(story, member, back - INSTANT) == [REMOVED]
+    assert obstacles(story, member, back) == []
+
+
+@pytest.mark.rule("X1", "A2", "A12")
+def test_grants_add_up(story: Story) -> None:
+    """Whoever left a plan and pays alone has access by that, whatever becomes of the plan."""
+    plan = story.institution()
+    member = story.join(plan, ANA)
+    story.ask(RemoveMember(at=BEGINNING, account=ANA, plan=plan.id), plan.director.itself)
+    story.make_ready(member)
+    story.ask(StartSubscription(at=BEGINNING, account=ANA), member.itself)
+    story.take_steps(member)
+    story.pay(member)
+    answer = check(story, member, BEGINNING)
+    assert answer.allowed
+    assert facts(answer) == ["UserRegistered", "PaymentCaptured"]
+    assert obstacles(story, member, FIRST_UNPAID) == [REMOVED, LAPSED]
+
+
+@pytest.mark.rule("X2", "A10")
+def test_a_suspended_member_of_an_unpaid_plan_is_told_both(story: Story) -> None:
+    """In the order in which they are cleared."""
+    plan = story.institution(paid=False)
+    member = story.join(plan, ANA)
+    suspend(story, member)
+    assert obstacles(story, member, BEGINNING) == [SUSPENDED, PLAN_NEVER_PAID]
+
+
+# ---------------------------------------------------------------- whoever is invited
+
+EXPIRY = BEGINNING + timedelta(days=14)
+
+
+@pytest.mark.rule("X2", "X3", "I6", "I9")
+def test_the_invited_are_told_what_became_of_the_invitation(story: Story) -> None:
+    """By their address; the no rests on the invitation, and names whom to ask."""
+    plan = story.institution()
+    story.invite(plan.id, ANA, by=plan.director.itself)
+    answer = check(story, ANA, EXPIRY - INSTANT)
+    assert answer.obstacles == (INVITATION_OPEN,)
+    assert (answer.account, facts(answer)) == (None, ["InvitationSent"])
+    assert answer.person is not None
+    assert obstacles(story, f"person:{answer.person}", EXPIRY) == [INVITATION_EXPIRED]
+    assert obstacles(story, ANA, BEGINNING - INSTANT) == [NO_ACCOUNT]
+    story.ask(ResendInvitation(at=noon(2026, 2, 5), invitation=ANA), plan.director.itself)
+    assert facts(check(story, ANA, EXPIRY)) == ["InvitationSentAgain"]
+    assert obstacles(story, ANA, EXPIRY) == [INVITATION_OPEN]
+
+
+@pytest.mark.rule("X2", "I6")
+def test_a_revoked_invitation_is_told_of(story: Story) -> None:
+    """From that instant on."""
+    plan = story.institution()
+    story.invite(plan.id, ANA, by=plan.director.itself)
+    revoked = noon(2026, 2, 5)
+    story.ask(RevokeInvitation(at=revoked, invitation=ANA), plan.director.itself)
+    assert obstacles(story, ANA, revoked) == [INVITATION_REVOKED]
+    assert obstacles(story, ANA, revoked - INSTANT) == [INVITATION_OPEN]
+
+
+# ---------------------------------------------------------------- administration
+
+
+def administer(plan: Plan) -> str:
+    """The thing to be asked about."""
+    return f"plan:{plan.id}:administer"
+
+
+@pytest.mark.rule("X1", "X3", "I1")
+def test_an_administrator_s_yes_names_the_registration_and_the_role(story: Story) -> None:
+    """Whether or not the plan is paid: it is looked after also when it has run out."""
+    plan = story.institution(paid=False)
+    for member in (plan.director, story.join(plan, ANA, role=Role.ADMINISTRATOR)):
+        answer = check(story, member, BEGINNING, administer(plan))
+        assert answer.allowed
+        assert facts(answer) == ["UserRegistered", "RoleAssigned"]
+
+
+@pytest.mark.rule("X2", "I1")
+def test_nobody_else_administers_it(story: Story) -> None:
+    """A user of the plan, an administrator of another, a subscriber, nobody."""
+    plan, other = story.institution(), story.institution("otra@example.com")
+    user = story.join(plan, ANA)
+    subscriber = story.subscriber(BRUNO)
+    assert obstacles(story, user, BEGINNING, administer(plan)) == [NO_ADMINISTRATOR]
+    assert obstacles(story, other.director, BEGINNING, administer(plan)) == [NO_MEMBER]
+    assert obstacles(story, subscriber, BEGINNING, administer(plan)) == [NO_MEMBER]
+    assert obstacles(story, "nobody@example.com", BEGINNING, administer(plan)) == [NO_ACCOUNT]
+
+
+@pytest.mark.rule("X1", "I8")
+def test_a_role_counts_from_its_instant_to_the_next(story: Story) -> None:
+    """Given, taken, given again, and gone with the membership."""
+    plan = story.institution()
+    member = story.join(plan, ANA)
+    days = [noon(2026, 2, day) for day in (2, 4, 6)]
+    for at, role in zip(days, (Role.ADMINISTRATOR, Role.USER, Role.ADMINISTRATOR), strict=True):
+        change = ChangeRole(at=at, account=ANA, plan=plan.id, role=role)
+        story.ask(change, plan.director.itself)
+    gone = noon(2026, 2, 8)
+    story.ask(RemoveMember(at=gone, account=ANA, plan=plan.id), plan.director.itself)
+    instants = [each for at in (*days, gone) for each in (at - INSTANT, at)]
+    told = [check(story, member, at, administer(plan)).allowed for at in instants]
+    assert told == [False, True, True, False, False, True, True, False]
+    assert obstacles(story, member, gone, administer(plan)) == [NO_MEMBER]
+
+
+@pytest.mark.rule("X2", "A10")
+def test_a_suspended_or_closed_administrator_administers_nothing(story: Story) -> None:
+    """Though the role stays."""
+    plan = story.institution()
+    member = story.join(plan, ANA, role=Role.ADMINISTRATOR)
+    suspend(story, member)
+    answer = check(story, member, BEGINNING, administer(plan))
+    assert answer.obstacles == (SUSPENDED,)
+    assert facts(answer) == ["UserRegistered", "RoleAssigned", "AccountSuspended"]
+    story.close(member)
+    assert obstacles(story, member, BEGINNING, administer(plan)) == [CLOSED]

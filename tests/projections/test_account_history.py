@@ -3,10 +3,12 @@
 import pytest
 
 import domain.authority  # noqa: F401  brings every event into the registry
-from domain.account import SuspendAccount, SuspensionReason
+from domain.account import ReinstateAccount, Role, SuspendAccount, SuspensionReason
 from domain.actor import Actor
 from domain.event import Event, EventOfAccount, event_classes
+from domain.membership import ChangeRole, RemoveMember
 from domain.personal import personal_fields
+from domain.plan import ChangeSeats
 from projections.account_history import describe
 from tests.handlers.stories import (
     ANA,
@@ -14,13 +16,15 @@ from tests.handlers.stories import (
     BEGINNING,
     BRUNO,
     MANAGER,
+    SCHOOL,
     SOMEBODY,
     SYSTEM,
     Story,
 )
 from tests.schemas.examples import example
 
-EVENT_CLASSES = pytest.mark.parametrize("event_class", event_classes(), ids=lambda cls: cls.TOPIC)
+OF_ACCOUNTS = [cls for cls in event_classes() if issubclass(cls, EventOfAccount)]
+EVENT_CLASSES = pytest.mark.parametrize("event_class", OF_ACCOUNTS, ids=lambda cls: cls.TOPIC)
 
 
 @EVENT_CLASSES
@@ -41,10 +45,10 @@ def test_no_description_names_anybody(event_class: type[Event]) -> None:
     assert not [value for value in values if value in describe(event)]
 
 
-@EVENT_CLASSES
-def test_every_event_has_a_line_in_some_account(event_class: type[Event]) -> None:
-    """Each belongs to an account's history."""
-    assert issubclass(event_class, EventOfAccount)
+def test_what_happens_before_there_is_an_account_has_no_line() -> None:
+    """Invitations and imports are shown with their plan."""
+    others = {cls.AGGREGATE for cls in event_classes() if cls not in OF_ACCOUNTS}
+    assert others == {"invitation", "invitation_import"}
 
 
 def test_a_line_an_event_in_the_order_of_the_log(story: Story) -> None:
@@ -122,3 +126,70 @@ def test_values_are_kept_sealed(story: Story) -> None:
         text = "".join(row for (row,) in rows)
     assert "UserRegistered" in text
     assert not [word for word in ("ana@", "Rojas", "961234567") if word.lower() in text.lower()]
+
+
+# ---------------------------------------------------------------- institutions
+
+
+def test_a_member_s_history_tells_of_the_plan(story: Story) -> None:
+    """Joining, another role, and leaving; the id of the plan, and nobody's name."""
+    plan = story.institution()
+    member = story.join(plan, ANA)
+    change = ChangeRole(at=BEGINNING, account=member.who, plan=plan.id, role=Role.ADMINISTRATOR)
+    story.ask(change, plan.director.itself)
+    story.ask(RemoveMember(at=BEGINNING, account=member.who, plan=plan.id), plan.director.itself)
+    story.acta.projector.catch_up()
+    answer = story.acta.queries.history(member.who, BEGINNING, AUDITOR)
+    assert [opened.line.line for opened in answer.lines] == [
+        "Registered an institutional account",
+        f"Joined plan {plan.id} as user",
+        f"Became administrator in plan {plan.id}, from user",
+        f"Left plan {plan.id}: removed",
+    ]
+
+
+def test_a_plan_has_a_history_of_its_own(story: Story) -> None:
+    """What the institution agreed to and paid."""
+    plan = story.institution(seats=5)
+    story.ask(ChangeSeats(at=BEGINNING, plan=plan.id, seats=9), MANAGER)
+    story.acta.projector.catch_up()
+    answer = story.acta.queries.history(plan.who, BEGINNING, AUDITOR)
+    told = [opened.line.line for opened in answer.lines]
+    assert told[0] == f"Opened a plan of 5 seat(s) for {SCHOOL}, its days in America/Santiago"
+    assert told[-1] == "Changed the seats from 5 to 9"
+    assert answer.account == plan.id
+
+
+@pytest.mark.rule("G1")
+def test_an_administrator_opens_who_the_members_are(story: Story) -> None:
+    """While both are in the plan: by the ledger, whatever the door says; nobody else of them."""
+    plan, other = story.institution(), story.institution("otra@example.com")
+    member, fellow = story.join(plan, ANA), story.join(plan, BRUNO)
+
+    def reads(asker: Actor) -> bool:
+        story.acta.projector.catch_up()
+        line = story.acta.queries.history(member.who, BEGINNING, asker).lines[0]
+        assert bool(line.sealed) == (None in line.personal.values())
+        return line.personal["email"] == ANA
+
+    assert reads(plan.director.itself)
+    assert reads(member.itself)
+    assert not reads(fellow.itself)
+    assert not reads(other.director.itself)
+    story.ask(RemoveMember(at=BEGINNING, account=member.who, plan=plan.id), plan.director.itself)
+    assert not reads(plan.director.itself)
+
+
+@pytest.mark.rule("G1", "A10")
+def test_a_suspended_administrator_opens_nothing(story: Story) -> None:
+    """Until reinstated."""
+    plan = story.institution()
+    member = story.join(plan, ANA)
+    told: list[str | None] = []
+    for change in (SuspendAccount, ReinstateAccount):
+        reason = SuspensionReason.MISUSE
+        story.ask(change(at=BEGINNING, account=plan.director.who, reason=reason), MANAGER)
+        story.acta.projector.catch_up()
+        history = story.acta.queries.history(member.who, BEGINNING, plan.director.itself)
+        told.append(history.lines[0].personal["email"])
+    assert told == [None, ANA]

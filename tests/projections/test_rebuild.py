@@ -9,16 +9,19 @@ import psycopg
 import pytest
 from psycopg import Connection, sql
 
-from domain.event import Recorded
+from domain.event import EventOfAccount, Recorded
 from handlers.cli.apply import apply_lines
 from handlers.composition import PROJECTIONS, Acta, open_ledger
 from handlers.store.embedded import EmbeddedServer
+from handlers.store.mapper import to_recorded
 from handlers.workers.projector import Projector
 from projections.billing_history import BillingHistory
 from projections.projection import Projection, Table
 from tests.conftest import TestDatabase, new_database
 from tests.end_to_end.workload import make_workload
+from tests.handlers.stories import Story
 from tests.projections.contents import Contents, contents, rebuild
+from tests.projections.institution_lives import tell_of_institutions
 
 COMMANDS = 400
 SEED = 11
@@ -29,11 +32,12 @@ EACH_PROJECTION = pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda 
 def told(
     server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestDatabase]:
-    """A database with the lives of some people in it."""
+    """A database with the lives of some people and of two institutions in it."""
     with new_database(server, tmp_path_factory.mktemp("told") / "keys") as database:
         lines = [line.encode() for line in make_workload(COMMANDS, SEED).lines]
         with open_ledger(database.settings()) as acta:
             apply_lines(acta, lines, report=lambda _: None)
+            tell_of_institutions(Story(acta))
         yield database
 
 
@@ -178,6 +182,10 @@ def test_every_balance_adds_up_and_comes_to_nothing(acta: Acta, expected: Conten
     assert {balance for _, _, balance, _ in accounts} == {0}
 
 
-def test_every_event_has_its_line(acta: Acta, expected: Contents) -> None:
-    """The account history has as many lines as the log has events."""
-    assert len(expected["account_history"]) == acta.queries.status().events
+def test_every_event_of_an_account_has_its_line(acta: Acta, expected: Contents) -> None:
+    """The account history has as many lines as the log has events of accounts and plans."""
+    rows = acta.store.batch(after=0, limit=100_000)
+    events = [recorded.event for row in rows if (recorded := to_recorded(row)) is not None]
+    of_accounts = [event for event in events if isinstance(event, EventOfAccount)]
+    assert len(expected["account_history"]) == len(of_accounts)
+    assert len(events) == acta.queries.status().events

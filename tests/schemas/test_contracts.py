@@ -22,9 +22,26 @@ FILE = "schemas/account/UserRegistered.v1.avsc"
 
 
 @pytest.fixture
-def contracts(tmp_path: Path) -> Contracts:
+def blank(tmp_path: Path) -> Contracts:
+    """A project where nothing is written yet but what older versions were published as."""
+    project, copy = Contracts(), Contracts(tmp_path)
+    current = {cls.TOPIC for cls in project.events}
+    older = {topic: frozen for topic, frozen in project.published().items() if topic not in current}
+    for topic in older:
+        for kept, place in (
+            (project.file(topic), copy.file(topic)),
+            (project.golden(topic), copy.golden(topic)),
+        ):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(kept.read_bytes())
+    (tmp_path / "schemas" / "published.json").write_text(json.dumps(older), encoding="utf-8")
+    return copy
+
+
+@pytest.fixture
+def contracts(blank: Contracts) -> Contracts:
     """A copy of the project's contracts, as published, to be tampered with."""
-    copy = Contracts(tmp_path)
+    copy = blank
     copy.write()
     copy.publish()
     list(make(copy))
@@ -73,8 +90,8 @@ def test_writing_twice_writes_once(tmp_path: Path) -> None:
     assert Contracts(tmp_path).write() == []
 
 
-def test_a_file_that_is_not_published_is_written_anew(tmp_path: Path) -> None:
-    contracts = Contracts(tmp_path)
+def test_a_file_that_is_not_published_is_written_anew(blank: Contracts) -> None:
+    contracts = blank
     contracts.write()
     edit(contracts, REGISTERED, lambda schema: schema.update(doc="Other words."))
     assert said(contracts) == [
@@ -84,8 +101,8 @@ def test_a_file_that_is_not_published_is_written_anew(tmp_path: Path) -> None:
     assert said(contracts) == []
 
 
-def test_an_event_without_a_file_is_told(tmp_path: Path) -> None:
-    contracts = Contracts(tmp_path)
+def test_an_event_without_a_file_is_told(blank: Contracts) -> None:
+    contracts = blank
     contracts.write()
     contracts.file(REGISTERED).unlink()
     assert said(contracts) == [f"{FILE}: the event has no file; run acta schemas write"]
@@ -337,8 +354,8 @@ def test_check_names_file_and_mend_and_fails(contracts: Contracts) -> None:
     }
 
 
-def test_write_and_publish_say_what_they_did(tmp_path: Path) -> None:
-    contracts = Contracts(tmp_path)
+def test_write_and_publish_say_what_they_did(blank: Contracts) -> None:
+    contracts = blank
     assert FILE in json.loads(run(contracts, "write", "--json").stdout)["written"]
     assert run(contracts, "write").stdout == "nothing to write\n"
     assert REGISTERED in run(contracts, "publish").stdout.splitlines()

@@ -14,7 +14,9 @@ from tests.conftest import TestDatabase
 from tests.handlers.cli.conftest import Terminal
 from tests.handlers.cli.files import (
     ANA,
+    MANAGER,
     MANAGER_ID,
+    line,
     phone_confirmed,
     registration,
     subscription,
@@ -75,13 +77,14 @@ def test_a_read_model_is_filled_from_zero(
     terminal: Terminal, database: TestDatabase, tmp_path: Path, name: str
 ) -> None:
     """Whatever became of its table, the log says it anew."""
-    terminal("apply", written(tmp_path, *subscription()))
+    plan = line("OpenPlan", MANAGER, plan=MANAGER_ID, institution="Colegio", seats=5)
+    terminal("apply", written(tmp_path, *subscription(), plan))
     terminal("project", "--once")
     table = next(known.tables[0].name for known in PROJECTIONS if known.name == name)
     with connect(database.administrator) as administrator:
         before = administrator.execute(f"TABLE projections.{table}".encode()).fetchall()
         administrator.execute(f"DELETE FROM projections.{table}".encode())
-        assert terminal("project", "--once", "--rebuild", name, "--json").json["events"] == 9
+        assert terminal("project", "--once", "--rebuild", name, "--json").json["events"] == 10
         after = administrator.execute(f"TABLE projections.{table}".encode()).fetchall()
     assert before
     assert sorted(after, key=str) == sorted(before, key=str)
@@ -127,7 +130,9 @@ def test_migrating_names_what_it_applied(
         try:
             address = make_conninfo(server.addresses.administrator, dbname="acta_to_migrate")
             monkeypatch.setenv("ACTA_ADMINISTRATOR_URL", address)
-            assert terminal("migrate", "--json").json == {"applied": ["0001_ledger.sql"]}
+            assert terminal("migrate", "--json").json == {
+                "applied": ["0001_ledger.sql", "0002_counted_claims.sql"]
+            }
             assert terminal("migrate", "--json").json == {"applied": []}
             assert terminal("migrate").out == "the database is of this version\n"
         finally:

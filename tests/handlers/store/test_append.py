@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.persistence import StoredEvent
+from psycopg import Connection
+from psycopg.types.json import Jsonb
 
 from domain.account import (
     AccountClosed,
@@ -31,10 +33,19 @@ from domain.study_history import StudyContent
 from handlers.commands.situation import study_history_of
 from handlers.composition import Acta, open_ledger
 from handlers.faults import CommandIdReused
-from handlers.store.append import Append, Claim, CountedClaim, Release, Uncounted
+from handlers.store.append import (
+    Append,
+    Claim,
+    CountedClaim,
+    Found,
+    Limited,
+    Opened,
+    Release,
+    Uncounted,
+)
 from handlers.store.database import connect
 from handlers.store.directory import Directory
-from handlers.store.event_store import Conflict, EventStore, StoredReceipt
+from handlers.store.event_store import Conflict, EventStore, HeldClaim, StoredReceipt
 from handlers.store.mapper import to_recorded
 from handlers.store.recorder import ApplicationLog
 from tests.conftest import TestDatabase
@@ -325,6 +336,62 @@ def test_the_holder_may_prolong_its_claim(acta: Acta) -> None:
     assert acta.store.holder("email", b"one", at=NOON + timedelta(days=5)) == holder
 
 
+def test_one_claim_that_another_holds_stops_all_of_a_batch(acta: Acta) -> None:
+    write(acta.store, claiming(uuid4(), digest=b"7"))
+    holders = [uuid4() for _ in range(20)]
+    batch = Append()
+    for number, holder in enumerate(holders):
+        batch.claimed.append(Claim("email", str(number).encode(), holder, uuid4()))
+
+    with pytest.raises(Conflict):
+        write(acta.store, batch)
+    assert len(acta.store.claims([("email", str(n).encode()) for n in range(20)])) == 1
+
+    del batch.claimed[7]
+    write(acta.store, batch)
+    assert len(acta.store.claims([("email", str(n).encode()) for n in range(20)])) == 20
+
+
+def test_two_streams_cannot_claim_the_same_in_one_append(acta: Acta) -> None:
+    """One stream may, and what it says last stands."""
+    first, second = uuid4(), uuid4()
+    both = claiming(first)
+    both.claimed.append(Claim("email", b"one", second, uuid4()))
+
+    with pytest.raises(Conflict):
+        write(acta.store, both)
+
+    ends_at = NOON + timedelta(days=1)
+    twice = claiming(first)
+    twice.claimed.append(Claim("email", b"one", first, uuid4(), ends_at))
+    write(acta.store, twice)
+    assert acta.store.claims([("email", b"one")])["email", b"one"].ends_at == ends_at
+
+
+def test_claims_tell_who_holds_them_also_past_their_end(acta: Acta) -> None:
+    """An account, or another stream such as an invitation; what is free is left out."""
+    account, invitation, person = uuid4(), uuid4(), uuid4()
+    append = Append(
+        claimed=[
+            Claim("email", b"one", account, person),
+            Claim("rut", b"two", invitation, person, NOON),
+        ],
+        opened=[Opened(person, account)],
+    )
+    append.write(account, 0, [studied()])
+    write(acta.store, append)
+
+    held = acta.store.claims(
+        [("email", b"one"), ("rut", b"two"), ("rut", b"one"), ("email", b"one")]
+    )
+
+    assert held == {
+        ("email", b"one"): HeldClaim(account, person, ends_at=None, of_account=True),
+        ("rut", b"two"): HeldClaim(invitation, person, ends_at=NOON, of_account=False),
+    }
+    assert acta.store.claims([]) == {}
+
+
 # ---------------------------------------------------------------- counted claims
 
 SEATS = 5
@@ -405,6 +472,189 @@ def test_plans_are_counted_apart(acta: Acta) -> None:
 
     other = Append(counted=[CountedClaim(uuid4(), holder, uuid4(), limit=1)])
     write(acta.store, other)
+
+
+def test_the_least_limit_named_holds_for_all_that_is_taken_at_once(acta: Acta) -> None:
+    """All or nothing: a batch that is too large takes no place at all."""
+    plan = uuid4()
+    batch = Append(counted=[CountedClaim(plan, uuid4(), uuid4(), limit) for limit in (9, 3, 9, 9)])
+
+    with pytest.raises(Conflict):
+        write(acta.store, batch)
+    assert acta.store.counted(plan, NOON) == 0
+
+    batch.counted.pop()
+    write(acta.store, batch)
+    assert acta.store.counted(plan, NOON) == 3
+
+
+def test_a_place_that_is_taken_again_counts_once(acta: Acta) -> None:
+    """Also twice within one append; who takes it, and until when, is as told last."""
+    plan, holder, person = uuid4(), uuid4(), uuid4()
+    ends_at = NOON + timedelta(days=14)
+    write(acta.store, taking_seat(plan, holder, limit=1))
+
+    again = [
+        CountedClaim(plan, holder, uuid4(), 1, NOON),
+        CountedClaim(plan, holder, person, 1, ends_at),
+    ]
+    write(acta.store, Append(counted=again))
+
+    assert acta.store.counted_holders(plan, NOON) == [(holder, person)]
+    assert acta.store.counted(plan, ends_at) == 0
+
+
+def test_places_given_up_are_free_within_the_same_append(acta: Acta) -> None:
+    plan, first, second = uuid4(), uuid4(), uuid4()
+    write(acta.store, taking_seat(plan, first, limit=1))
+
+    moving = taking_seat(plan, second, limit=1)
+    moving.uncounted.append(Uncounted(plan, first))
+    write(acta.store, moving)
+
+    assert [holder for holder, _ in acta.store.counted_holders(plan, NOON)] == [second]
+
+
+def test_a_limit_is_lowered_to_what_is_held_and_no_further(acta: Acta) -> None:
+    """Places past their end, and those given up with it, are not held."""
+    plan, others, leaving = uuid4(), uuid4(), uuid4()
+    ends_at = NOON + timedelta(days=14)
+    taken = [CountedClaim(plan, uuid4(), uuid4(), SEATS) for _ in range(2)]
+    taken.append(CountedClaim(plan, leaving, uuid4(), SEATS))
+    taken.append(CountedClaim(plan, uuid4(), uuid4(), SEATS, ends_at))
+    write(acta.store, Append(counted=taken))
+    write(acta.store, taking_seat(others, uuid4()))
+
+    write(acta.store, Append(limited=[Limited(plan, 4), Limited(others, 1)]))
+    with pytest.raises(Conflict):
+        write(acta.store, Append(limited=[Limited(plan, 3)]))
+    write(acta.store, Append(limited=[Limited(plan, 3)]), asked_at=ends_at)
+    with pytest.raises(Conflict):
+        write(acta.store, Append(limited=[Limited(plan, 2)]), asked_at=ends_at)
+    lowering = Append(uncounted=[Uncounted(plan, leaving)], limited=[Limited(plan, 2)])
+    write(acta.store, lowering, asked_at=ends_at)
+    assert acta.store.counted(plan, ends_at) == 2
+
+
+def test_the_places_held_are_those_not_past_their_end(acta: Acta) -> None:
+    plan = uuid4()
+    ends_at = NOON + timedelta(days=14)
+    lasting = [CountedClaim(plan, uuid4(), uuid4(), SEATS) for _ in range(2)]
+    ending = CountedClaim(plan, uuid4(), uuid4(), SEATS, ends_at)
+    write(acta.store, Append(counted=[ending, *lasting]))
+    write(acta.store, taking_seat(uuid4(), uuid4()))
+
+    def held(at: datetime) -> list[tuple[UUID, UUID]]:
+        assert acta.store.counted(plan, at) == len(acta.store.counted_holders(plan, at))
+        return acta.store.counted_holders(plan, at)
+
+    assert held(NOON) == sorted((each.holder, each.person) for each in [ending, *lasting])
+    assert held(ends_at) == sorted((each.holder, each.person) for each in lasting)
+
+
+@pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=pytest.mark.soak)])
+def test_batches_race_for_the_last_places(acta: Acta, rounds: int) -> None:
+    """Eight batches with the same claims and two counters in eight orders: no ring of waiting.
+
+    Some take all that they want, the others nothing, and never is there one place too many.
+    """
+    for number in range(rounds):
+        plans = (uuid4(), uuid4())
+        digests = [f"{number} {index}".encode() for index in range(20)]
+        # What was there ends, so that each writer would take it over.
+        held = [Claim("email", digest, uuid4(), uuid4(), NOON) for digest in digests]
+        write(acta.store, Append(claimed=held))
+        outcomes: Counter[str] = Counter()
+
+        def take(
+            writer: int,
+            plans: tuple[UUID, UUID] = plans,
+            digests: list[bytes] = digests,
+            outcomes: Counter[str] = outcomes,
+        ) -> None:
+            chance = random.Random(seed() + writer)
+            wanted = chance.sample(digests, 3 if writer % 2 else 12)
+            append = Append()
+            for digest in wanted:
+                holder, person = uuid4(), uuid4()
+                append.claimed.append(Claim("email", digest, holder, person))
+                append.found.append(Found("email", digest, person))
+                append.write(holder, 0, [studied()])
+                for plan in chance.sample(plans, 2):
+                    append.counted.append(CountedClaim(plan, holder, person, limit=16))
+            try:
+                write(acta.store, append)
+                outcomes["taken"] += len(wanted)
+            except Conflict as conflict:
+                outcomes["deadlock" if "deadlock" in str(conflict) else "refused"] += 1
+
+        at_once(WRITERS, take)
+
+        assert outcomes["deadlock"] == 0
+        assert 0 < outcomes["taken"] <= 16
+        assert {acta.store.counted(plan, NOON) for plan in plans} == {outcomes["taken"]}
+        live = acta.store.claims([("email", digest) for digest in digests]).values()
+        assert sum(claim.is_live(NOON) for claim in live) == outcomes["taken"]
+
+
+# ---------------------------------------------------------------- how a person is found
+
+
+def test_whoever_comes_last_is_found_by_an_address_and_all_by_a_phone(acta: Acta) -> None:
+    """Whether the earlier person stood there before, or comes within the same append."""
+    first, second, third = uuid4(), uuid4(), uuid4()
+    write(acta.store, Append(found=[Found("email", b"a", first), Found("phone", b"p", first)]))
+
+    batch = Append(no_longer_found=[(first, "rut")])
+    batch.found += [Found("email", b"a", second), Found("email", b"a", third)]
+    batch.found += [Found("email", b"b", third), Found("email", b"b", third)]
+    batch.found += [Found("phone", b"p", second), Found("phone", b"p", third)]
+    write(acta.store, batch)
+
+    assert acta.vault.persons("email", [b"a", b"b", b"c"]) == {b"a": third, b"b": third}
+    assert acta.vault.digests_of_persons([first, second, third], "email") == {
+        first: set(),
+        second: set(),
+        third: {b"a", b"b"},
+    }
+    phones = acta.vault.digests_of_persons([first, second, third], "phone")
+    assert phones == {person: {b"p"} for person in (first, second, third)}
+
+
+def test_an_append_finds_its_rows_by_an_index_however_its_session_began(
+    database: TestDatabase,
+) -> None:
+    """Also where the plans were made when the tables were empty."""
+    plan, many = uuid4(), 300
+
+    def batch() -> Append:
+        holders = [(uuid4(), uuid4()) for _ in range(many)]
+        return Append(
+            claimed=[Claim("email", h.bytes, h, p) for h, p in holders],
+            released=[Release(uuid4(), kind) for _ in range(many) for kind in ("email", None)],
+            counted=[CountedClaim(plan, h, p, 10 * many) for h, p in holders],
+            uncounted=[Uncounted(uuid4(), uuid4()) for _ in range(many)],
+            found=[Found("email", h.bytes, p) for h, p in holders],
+            no_longer_found=[(uuid4(), "phone") for _ in range(many)],
+        )
+
+    def apply(connection: Connection, append: Append) -> int:
+        """How many rows were read one after the other."""
+        with connection.transaction():
+            connection.execute(
+                "SELECT ledger.apply_alongside(%s)", (Jsonb(append.alongside(NOON, [])),)
+            )
+            row = connection.execute(
+                "SELECT sum(seq_tup_read)::bigint FROM pg_stat_xact_user_tables"
+                " WHERE schemaname IN ('ledger', 'vault')"
+            ).fetchone()
+        return row[0] if row else -1
+
+    with connect(database.administrator) as administrator:
+        for _ in range(6):
+            assert apply(administrator, Append(released=[Release(uuid4())])) == 0
+        for _ in range(7):
+            assert apply(administrator, batch()) == 0
 
 
 # ---------------------------------------------------------------- receipts and refusals

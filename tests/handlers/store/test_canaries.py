@@ -49,9 +49,27 @@ WORDS = (
     "street",
     "erased_name",
     "erased_email",
+    "invited_name",
+    "invited_surname",
+    "invited_mother",
+    "invited_email",
+    "corrected_email",
+    "listed_name",
+    "listed_email",
+    "gone_name",
+    "gone_email",
 )
-NEVER_STORED = ("refused_name", "refused_email", "faulty_name", "faulty_email", "reused_name")
+NEVER_STORED = (
+    "refused_name",
+    "refused_email",
+    "faulty_name",
+    "faulty_email",
+    "reused_name",
+    "refused_row",
+)
 """Given in commands that came to nothing: no sealed form of them stays either."""
+RUTS = ("rut", "company_rut", "invited_rut", "listed_rut", "gone_rut", "director_rut")
+PHONES = ("phone", "erased_phone", "invited_phone", "listed_phone", "gone_phone")
 
 
 class NoCipher:
@@ -76,8 +94,8 @@ class Cage:
 
     def __post_init__(self) -> None:
         self.kept = {name: Canary.word(self.chance) for name in WORDS}
-        self.kept |= {name: Canary.rut(self.chance) for name in ("rut", "company_rut")}
-        self.kept |= {name: Canary.phone(self.chance) for name in ("phone", "erased_phone")}
+        self.kept |= {name: Canary.rut(self.chance) for name in RUTS}
+        self.kept |= {name: Canary.phone(self.chance) for name in PHONES}
         self.never_stored = {name: Canary.word(self.chance) for name in NEVER_STORED}
         self.never_stored["refused_rut"] = Canary.rut(self.chance)
         self.never_stored["refused_phone"] = Canary.phone(self.chance)
@@ -163,6 +181,78 @@ def fine_lines(cage: Cage) -> list[bytes]:
     ]
 
 
+PLAN = "0b0d8a5e-6d1f-4c55-9c85-6a8b2f1f5f10"
+
+
+def plan_lines(cage: Cage) -> list[bytes]:
+    """A plan, and everybody who is invited into it: one by one, corrected, by list, and erased."""
+    by_staff = {"plan": PLAN, "role": "super_administrator"}
+    director = {"kind": "person", "who": "director@example.com"}
+    listed = {
+        "role": "user",
+        "given_name": cage["listed_name"],
+        "paternal_surname": cage["listed_name"],
+        "maternal_surname": cage["listed_name"],
+        "email": cage.email("listed_email"),
+        "rut": cage["listed_rut"],
+        "phone": cage["listed_phone"],
+    }
+    refused = listed | {"given_name": cage["refused_row"], "rut": cage["invited_rut"]}
+    fault = {"rule": "I2", "column": "rut", "message": "is no RUT", "remedy": "Correct it."}
+    rows = [{"row": 2, "invitee": listed}, {"row": 3, "invitee": refused}]
+    return [
+        line("OpenPlan", STAFF, plan=PLAN, institution="Liceo Uno", seats=50),
+        line("InviteMember", STAFF, **by_staff, **invitee(cage, "director")),
+        line(
+            "AcceptInvitation",
+            director,
+            invitation="director@example.com",
+        ),
+        line("InviteMember", director, plan=PLAN, role="user", **invitee(cage, "invited")),
+        line(
+            "CorrectInvitation",
+            director,
+            invitation=cage.email("invited_email"),
+            email=cage.email("corrected_email"),
+        ),
+        line("ResendInvitation", director, invitation=cage.email("corrected_email")),
+        line("InviteMember", director, plan=PLAN, role="user", **invitee(cage, "gone")),
+        line(
+            "ImportInvitations",
+            director,
+            plan=PLAN,
+            invitation_import=str(uuid4()),
+            rows=[*rows, {"row": 4, "faults": [fault]}],
+            last=True,
+        ),
+        line(
+            "AcceptInvitation",
+            {"kind": "person", "who": cage.email("corrected_email")},
+            invitation=cage.email("corrected_email"),
+        ),
+        line(
+            "ErasePerson",
+            {"kind": "person", "who": cage.email("gone_email")},
+            account=cage.email("gone_email"),
+        ),
+    ]
+
+
+def invitee(cage: Cage, who: str) -> dict[str, str]:
+    """Whom an invitation is for; the director's names are nobody's secret."""
+    if who == "director":
+        names = {"given_name": "Eva", "paternal_surname": "Soto", "maternal_surname": "Vera"}
+        reached = {"email": "director@example.com", "phone": "+56961234567"}
+    else:
+        names = {
+            "given_name": cage[f"{who}_name"],
+            "paternal_surname": cage["invited_surname"],
+            "maternal_surname": cage["invited_mother"],
+        }
+        reached = {"email": cage.email(f"{who}_email"), "phone": cage[f"{who}_phone"]}
+    return {"invitation": str(uuid4()), "rut": cage[f"{who}_rut"], **names, **reached}
+
+
 def refused_lines(cage: Cage) -> list[bytes]:
     """Refused by A3, A5, A1, G1 and A11, with values that were never known before."""
     again = {
@@ -183,6 +273,37 @@ def refused_lines(cage: Cage) -> list[bytes]:
         ),
         line("SetPassword", ANYBODY, account=cage.email("refused_email")),
         line("ErasePerson", {"kind": "person", "who": new}, account=cage.email("erased_email")),
+        *refused_invitations(cage),
+    ]
+
+
+def refused_invitations(cage: Cage) -> list[bytes]:
+    """Refused by I1, I3 and I6."""
+    director = {"kind": "person", "who": "director@example.com"}
+    stranger = {"kind": "person", "who": cage.email("new_email")}
+    person = {
+        "plan": PLAN,
+        "invitation": str(uuid4()),
+        "role": "user",
+        "given_name": cage["refused_name"],
+        "paternal_surname": cage["refused_name"],
+        "maternal_surname": cage["refused_name"],
+        "phone": cage["refused_phone"],
+    }
+    fresh = {"email": cage.email("refused_email"), "rut": cage["refused_rut"]}
+    taken = {"email": cage.email("refused_email"), "rut": cage["listed_rut"]}
+    unknown = cage.email("refused_email")
+    return [
+        line("InviteMember", stranger, **person, **fresh),
+        line("InviteMember", director, **person, **taken),
+        line("CorrectInvitation", director, invitation=unknown, email=unknown),
+        line(
+            "CorrectInvitation",
+            director,
+            invitation=cage.email("listed_email"),
+            email=cage.email("corrected_email"),
+        ),
+        line("AcceptInvitation", stranger, invitation=unknown),
     ]
 
 
@@ -210,6 +331,16 @@ def faulty_lines(cage: Cage) -> list[bytes]:
         line("RegisterUser", ANYBODY, **(good | {"at": cage["faulty_name"]})),
         line("RegisterUser", ANYBODY, **(good | {"id": cage["faulty_name"]})),
         line("SuspendAccount", STAFF, account=cage["faulty_email"], reason=cage["faulty_name"]),
+        line("InviteMember", STAFF, plan=PLAN, role=cage["faulty_name"], **good),
+        line("InviteMember", STAFF, plan=cage["faulty_name"], role="user", **good),
+        line("AcceptInvitation", ANYBODY, invitation=cage["faulty_email"]),
+        line(
+            "ImportInvitations",
+            STAFF,
+            plan=PLAN,
+            invitation_import=str(uuid4()),
+            rows=[{"row": 2, "invitee": good | {"role": "user", "rut": wrong_digit}}],
+        ),
         line("ChooseTaxDocument", STAFF, account=cage.email(), kind="boleta", address=good),
         line("RegisterUser", ANYBODY, **good)[:-20],
         line("RegisterUser", ANYBODY, **good).replace(b'"given_name"', b"given_name"),
@@ -235,6 +366,7 @@ def use(acta: Acta, cage: Cage) -> list[str]:
         return reports
 
     assert {report.outcome for report in apply(fine_lines(cage))} == {"applied"}
+    assert {report.outcome for report in apply(plan_lines(cage))} == {"applied"}
     assert {report.outcome for report in apply(refused_lines(cage))} == {"refused"}
     assert {report.outcome for report in apply(faulty_lines(cage))} == {"faulty"}
     said += faults(acta, cage)
@@ -303,6 +435,8 @@ def at_the_terminal(
 ) -> str:
     """What ``acta`` says of files with faults, of strangers, and of what is not there."""
     (folder / "lines.jsonl").write_bytes(b"\n".join(refused_lines(cage) + faulty_lines(cage)))
+    listing = ["invite", "import", f"plan:{PLAN}"]
+    importing = ["--actor", "person:director@example.com", "--at", NOON.isoformat()]
     stranger = cage.email("refused_email")
     missing_keys = {"ACTA_KEYS": str(folder / "none")}
     nowhere = {
@@ -316,11 +450,37 @@ def at_the_terminal(
         ({}, ["study", stranger, "--json"]),
         ({}, ["erase", stranger, "--actor", f"account_manager:{MANAGER.id}"]),
         ({}, ["check", stranger, cage["faulty_name"]]),
+        *(
+            ({}, [*listing, str(file), *importing, *options])
+            for file in faulty_lists(cage, folder)
+            for options in ([], ["--json"], ["--dry-run"])
+        ),
+        ({}, ["plan", f"plan:{PLAN}"]),
         ({}, ["status"]),
         (missing_keys, ["billing", cage.email("new_email")]),
         (nowhere, ["billing", cage.email("new_email")]),
     )
     return "".join(terminal(environment | changed, arguments) for changed, arguments in runs)
+
+
+def faulty_lists(cage: Cage, folder: Path) -> Iterator[Path]:
+    """Lists to import with faults in every cell, without a header, and with rows refused."""
+    header = "Nombres;Apellido paterno;Apellido materno;RUT;Correo electrónico;Teléfono móvil;Rol"
+    name, email = cage["faulty_name"], cage.email("faulty_email")
+    rows = [
+        [name * 20, "", name, f"{cage['rut']}-{name}", email + "@", cage["phone"] + "0", name],
+        [name, name, name, cage["rut"], email, cage["phone"], "user"],
+        ["=" + name, name, name, cage["rut"], email, cage["phone"], "user", name],
+    ]
+    lines = [";".join(cells) for cells in rows]
+    for called, text in (
+        ("faulty", [header, *lines]),
+        ("headless", lines),
+        ("doubled", [f"{header};Otra;Rol", *lines]),
+    ):
+        file = folder / f"{called}.csv"
+        file.write_text("\n".join(text), encoding="latin-1")
+        yield file
 
 
 @dataclass
@@ -410,7 +570,11 @@ def test_no_canary_is_in_clear_anywhere(
     assert found.tables == {}
     assert found.said == {}
     assert "A3" in told
+    assert "I3" in told
     look = Canaries(cage.kept | cage.never_stored)
+    reports = [(file.name, file.read_bytes()) for file in tmp_path.glob("*.report.csv")]
+    assert reports
+    assert look.found_in(reports) == {}
     assert look.found_in([("the terminal", told.encode()), ("log", caplog.text.encode())]) == {}
 
 

@@ -314,6 +314,7 @@ def test_no_role_can_call_a_function_that_it_may_not(house: House, role: str) ->
     """Such as ledger.erase, ledger.apply_alongside or ledger.draw_positions by themselves."""
     names = {name for name, _ in house.functions}
     assert names >= {"ledger.erase", "ledger.apply_alongside", "ledger.draw_positions"}
+    assert names >= {"ledger.apply_claims", "ledger.apply_counted", "ledger.apply_index"}
     assert names >= MAY_CALL[role]
     statements = [
         f"SELECT {name}({arguments})"

@@ -32,7 +32,7 @@ $(READY): pyproject.toml $(LOCK)
 	@touch $(READY)
 
 .PHONY: demo
-demo: $(READY) ## Watch the ledger at work, on a fresh embedded database
+demo: $(READY) ## Watch a year of a small platform, on a fresh embedded database
 	$(BIN)/python examples/demo.py
 
 .PHONY: check

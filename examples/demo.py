@@ -1,149 +1,252 @@
-"""The demo: plays the input files beside it into a fresh embedded database, and asks questions.
+"""The demo: plays a year of a small platform into a fresh embedded database, and asks questions.
 
 Run it with ``make demo``. Every step is an ``acta`` command that you can type yourself.
 """
 
+import io
 import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
+from handlers.cli import main as acta
 from handlers.store.embedded import EmbeddedServer, default_home
 
-EXAMPLES = Path(__file__).parent
+YEAR = Path(__file__).parent / "year"
 HOME = default_home() / "demo"
-ACTA = Path(sys.executable).with_name("acta")
 
-ANA, BRUNO = "ana.rojas@example.cl", "bruno.soto@example.cl"
-CARLA, DIEGO = "carla@munoz-pinto.example.cl", "diego.fuentes@example.cl"
+ANA, DIEGO = "ana.rojas@example.cl", "diego.fuentes@example.cl"
 ELENA, FELIPE = "elena.castro@example.cl", "felipe.reyes@example.cl"
 
-YES, NO, SOME_REFUSED = 0, 1, 1
+AROMOS, SUR = "5a1f7d0e-3c64-4f0b-9a52-6b1e8c2d7f10", "c27e9b41-80d5-4e3a-b6f8-1d94a05e3b72"
+MARTA, JORGE = "marta.villalobos@losaromos.example.cl", "jorge.pinto@losaromos.example.cl"
+SUSANA, CAMILA = "susana.krause@losaromos.example.cl", "camila.marambio@losaromos.example.cl"
+TOMAS, AMARO = "tomas.barria@delsur.example.cl", "amaro.huenchuman@delsur.example.cl"
+PAMELA = "pamela.saez@delsur.example.cl"
+
+MANAGER = "account_manager:8f36c487-4e75-4da9-a5bc-d7916f1acda0"
+
+NO, SOME_REFUSED = 1, 1
 
 
 def main() -> int:
     """Plays the demo; 0 when every command ended as it should."""
     shutil.rmtree(HOME, ignore_errors=True)
+    os.environ.pop("ACTA_DATABASE_URL", None)
+    os.environ["ACTA_HOME"] = str(HOME)
     print(f"An embedded PostgreSQL starts under {HOME}; it stops when the demo ends.")
     # Held open, so that not every command starts and stops the server.
     with EmbeddedServer.start(HOME):
-        as_it_should = [*commands_and_refusals(), *access(), *histories(), *erasure()]
+        parts = (the_year, the_year_again, access, institutions, histories, erasure)
+        as_it_should = [ended for part in parts for ended in part()]
     print(f"\nLook around yourself:  ACTA_HOME={shlex.quote(str(HOME))} acta check {ANA} content")
     return 0 if all(as_it_should) else 1
 
 
-def commands_and_refusals() -> list[bool]:
-    """Files of commands: applied, applied again, and refused by rule."""
+def the_year() -> list[bool]:
+    """Files of commands and lists of people, in the order of the year."""
     return [
-        step("Six people register", "apply", file("1-registrations.jsonl")),
-        step("Five of them subscribe, pay and study", "apply", file("2-subscriptions.jsonl")),
         step(
-            "The same file again: every line has its answer, nothing happens twice",
-            "apply", file("2-subscriptions.jsonl"),
+            "January to March: people register and pay; a school opens a plan",
+            "apply", file("01-january-to-march.jsonl"), ends=SOME_REFUSED,
         ),
         step(
-            "What is not allowed is refused, by rule and with the way out",
-            "apply", file("3-refusals.jsonl"), ends=SOME_REFUSED,
+            "The school tries its list of people first: nothing happens yet",
+            *aromos_list(), "--dry-run", ends=SOME_REFUSED,
         ),
         step(
-            "Endings, a suspension, a lapse and a return",
-            "apply", file("4-changes.jsonl"), ends=SOME_REFUSED,
+            "It imports the list: every row has its answer, and a bad one stops no other",
+            *aromos_list(), ends=SOME_REFUSED, tail=4,
+        ),
+        step(
+            "April to June: most accept; roles change; the school pays late; an institute joins",
+            "apply", file("04-april-to-june.jsonl"), ends=SOME_REFUSED,
+        ),
+        step(
+            "The institute imports its list, until no seat is left",
+            *sur_list(), ends=SOME_REFUSED,
+        ),
+        step(
+            "July to September: seats are added, and the last administrator stays",
+            "apply", file("07-july-to-september.jsonl"), ends=SOME_REFUSED,
+        ),
+        step(
+            "October to December: somebody is forgotten, and a plan ends",
+            "apply", file("10-october-to-december.jsonl"), ends=SOME_REFUSED,
         ),
     ]  # fmt: skip
+
+
+def the_year_again() -> list[bool]:
+    """The same files: everything has its answer already."""
+    again = [
+        ("apply", file("01-january-to-march.jsonl")),
+        aromos_list(),
+        ("apply", file("04-april-to-june.jsonl")),
+        sur_list(),
+        ("apply", file("07-july-to-september.jsonl")),
+        ("apply", file("10-october-to-december.jsonl")),
+    ]
+    print("\n── The whole year again: the same answers, and nothing happens twice", end="")
+    return [step("", *arguments, ends=SOME_REFUSED, tail=4) for arguments in again]
 
 
 def access() -> list[bool]:
     """Access checks: a yes, and noes that show the way out."""
     return [
-        step("Ana has paid: yes", "check", ANA, "content", "--at", "2026-04-15T12:00:00-04:00"),
         step(
-            "Bruno never paid: no, and what to do",
-            "check", BRUNO, "content", "--at", "2026-04-15T12:00:00-04:00", ends=NO,
-        ),
-        step(
-            "Diego ended his subscription, and his last paid day has passed",
-            "check", DIEGO, "content", "--at", "2026-03-20T12:00:00-03:00", ends=NO,
-        ),
-        step(
-            "Carla's three months ran out: expired",
-            "check", CARLA, "content", "--at", "2026-05-05T12:00:00-04:00", ends=NO,
-        ),
-        step(
-            "A week later she has paid anew: yes",
-            "check", CARLA, "content", "--at", "2026-05-12T12:00:00-04:00",
+            "Ana has paid: yes, and the events that it rests on",
+            *content(ANA, "2026-04-15T12:00:00-04:00"),
         ),
         step(
             "Felipe is suspended, though he has paid",
-            "check", FELIPE, "content", "--at", "2026-03-01T12:00:00-03:00", ends=NO,
+            *content(FELIPE, "2026-03-01T12:00:00-03:00"), ends=NO,
         ),
+        step(
+            "As of April he is suspended no longer: every answer is of an instant",
+            *content(FELIPE, "2026-04-01T12:00:00-03:00"),
+        ),
+        step(
+            "Susana studies through her school's plan, which had run out",
+            *content(SUSANA, "2026-06-12T12:00:00-04:00"), ends=NO,
+        ),
+        step("A week later the school has paid", *content(SUSANA, "2026-06-19T12:00:00-04:00")),
+        step(
+            "Camila was removed from the plan",
+            *content(CAMILA, "2026-06-19T12:00:00-04:00"), ends=NO,
+        ),
+        step(
+            "In August she goes on by herself, with the account that she had",
+            *content(CAMILA, "2026-08-19T12:00:00-04:00"),
+        ),
+        step(
+            "Amaro has not followed his invitation",
+            *content(AMARO, "2026-12-20T12:00:00-03:00"), ends=NO,
+        ),
+        step(
+            "Jorge administers his plan",
+            "check", JORGE, f"plan:{AROMOS}:administer", "--at", "2026-06-19T12:00:00-04:00",
+        ),
+        step(
+            "Susana does not",
+            "check", SUSANA, f"plan:{AROMOS}:administer", "--at", "2026-06-19T12:00:00-04:00",
+            ends=NO,
+        ),
+    ]  # fmt: skip
+
+
+def institutions() -> list[bool]:
+    """A plan, its members and invitations; names are for those whom G1 allows."""
+    pamela = f"person:{id_of(PAMELA, 'person')}"
+    in_winter, at_the_end = "2026-06-30T12:00:00-04:00", "2026-12-20T12:00:00-03:00"
+    return [
+        step("The plan of the institute, as the year ends", "plan", SUR, "--at", at_the_end),
+        step(
+            "Its members as of June, as the administrator Pamela sees them",
+            "members", SUR, "--at", in_winter, "--actor", pamela,
+        ),
+        step("The same to anybody else: no name, no address", "members", SUR, "--at", in_winter),
+        step(
+            "Whom Pamela can remind of an invitation",
+            "invitations", SUR, "--state", "open", "--at", at_the_end, "--actor", pamela,
+        ),
+        step("The lists that it imported", "imports", SUR),
     ]  # fmt: skip
 
 
 def histories() -> list[bool]:
     """What was paid, what was studied, and all that happened to an account."""
     return [
-        step("What Carla was charged and paid", "billing", CARLA),
+        step("Diego had a rough year", "billing", DIEGO),
         step("What Ana studied", "study", ANA),
-        step("All that happened to Carla's account, as an auditor may read it",
-             "history", CARLA, "--actor", "auditor"),
+        step("All that happened to Camila's account, as an auditor may read it",
+             "history", CAMILA, "--actor", "auditor"),
     ]  # fmt: skip
 
 
 def erasure() -> list[bool]:
     """A person is erased: the facts stay, the person in them becomes unreadable."""
-    account = account_id(ELENA)
-    at = "2026-06-01T10:00:00-04:00"
+    account = id_of(ELENA, "account")
+    at = "2026-12-28T10:00:00-03:00"
     return [
-        step("Elena asks to be erased", "erase", ELENA, "--actor", f"account_manager:{manager()}",
-             "--at", at, "--yes"),
+        step("Elena asks to be erased", "erase", ELENA, "--actor", MANAGER, "--at", at, "--yes"),
         step("Her facts stay, under her account's id; she can no longer be read",
              "history", f"account:{account}", "--actor", "auditor"),
-        step("Her e-mail means nobody any more", "check", ELENA, "content", "--at", at, ends=NO),
+        step("Her e-mail means nobody any more", *content(ELENA, at), ends=NO),
         step("Old copies of the database become unreadable too", "keys", "rotate"),
-        step("The state of the log", "status"),
+        step("Read models follow from the log alone: one of them is built anew",
+             "project", "--once", "--rebuild", "institutions"),
     ]  # fmt: skip
 
 
-def step(title: str, *arguments: str, ends: int = 0) -> bool:
-    """Shows a command and what it prints; whether it ended as it should."""
+# ---------------------------------------------------------------- what the steps are made of
+
+
+def aromos_list() -> tuple[str, ...]:
+    """The import of the school's list, by its super-administrator."""
+    return (
+        "invite", "import", AROMOS, file("04-01-colegio-los-aromos.csv"),
+        "--actor", f"person:{MARTA}", "--at", "2026-04-01T09:00:00-03:00",
+        "--report", str(HOME / "aromos.report.csv"),
+    )  # fmt: skip
+
+
+def sur_list() -> tuple[str, ...]:
+    """The import of the institute's list, by an administrator."""
+    return (
+        "invite", "import", SUR, file("07-01-instituto-del-sur.xlsx"),
+        "--actor", f"person:{TOMAS}", "--at", "2026-07-01T09:00:00-04:00",
+        "--report", str(HOME / "sur.report.csv"),
+    )  # fmt: skip
+
+
+def content(who: str, at: str) -> tuple[str, ...]:
+    """A check of content at an instant."""
+    return ("check", who, "content", "--at", at)
+
+
+def step(title: str, *arguments: str, ends: int = 0, tail: int | None = None) -> bool:
+    """Shows a command and what it prints, or the tail of it; whether it ended as it should."""
     shown = " ".join(shlex.quote(argument) for argument in arguments)
-    print(f"\n── {title}\n$ acta {shown}", flush=True)
-    ended = subprocess.run([ACTA, *arguments], check=False, env=environment()).returncode
+    pipe = f" | tail -n {tail}" if tail else ""
+    print(f"\n── {title}\n$ acta {shown}{pipe}" if title else f"\n$ acta {shown}{pipe}", flush=True)
+    if tail is None:
+        ended = run(*arguments)
+    else:
+        ended, printed = printed_by(*arguments)
+        print("\n".join(printed.splitlines()[-tail:]), flush=True)
     if ended != ends:
         print(f"(it ended with {ended}, and should have with {ends})", file=sys.stderr)
     return ended == ends
 
 
-def account_id(who: str) -> str:
-    """The account that an e-mail means now."""
-    asked = subprocess.run(
-        [ACTA, "check", who, "content", "--json"],
-        check=False, env=environment(), stdout=subprocess.PIPE,
-    )  # fmt: skip
-    return str(json.loads(asked.stdout)["account"])
+def run(*arguments: str) -> int:
+    """Gives a command in this process, which spares the start of another one."""
+    try:
+        acta(arguments)
+    except SystemExit as ended:
+        return int(ended.code or 0)
 
 
-def manager() -> str:
-    """The account manager of the input files."""
-    for line in (EXAMPLES / "4-changes.jsonl").read_text(encoding="utf-8").splitlines():
-        actor = json.loads(line)["actor"]
-        if actor["kind"] == "account_manager":
-            return str(actor["id"])
-    raise LookupError("the input files name no account manager")
+def printed_by(*arguments: str) -> tuple[int, str]:
+    """How a command ends, and what it prints."""
+    with redirect_stdout(io.StringIO()) as printed:
+        ended = run(*arguments)
+    return ended, printed.getvalue()
+
+
+def id_of(who: str, what: str) -> str:
+    """The id of the account, or of the person, that an e-mail means now."""
+    _, printed = printed_by("check", who, "content", "--json")
+    return str(json.loads(printed)[what])
 
 
 def file(name: str) -> str:
     """An input file, by the shortest path."""
-    return os.path.relpath(EXAMPLES / name)
-
-
-def environment() -> dict[str, str]:
-    """The caller's environment, with the demo's own ledger."""
-    others = {name: value for name, value in os.environ.items() if name != "ACTA_DATABASE_URL"}
-    return {**others, "ACTA_HOME": str(HOME)}
+    return os.path.relpath(YEAR / name)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,14 @@ import pytest
 from handlers.cli.apply import apply_lines
 from handlers.composition import Acta
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+SUMMER = Path(__file__).parents[2] / "examples" / "year" / "01-january-to-march.jsonl"
 CARLA = "carla.munoz@example.cl"
 IN_MARCH = datetime.fromisoformat("2026-03-15T12:00:00-03:00")
 
 
 def lines(*, without: str | None = None) -> list[bytes]:
     """People register and subscribe; the payment of one of them may be left out."""
-    told = [
-        line
-        for name in ("1-registrations.jsonl", "2-subscriptions.jsonl")
-        for line in (EXAMPLES / name).read_bytes().splitlines(keepends=True)
-    ]
+    told = SUMMER.read_bytes().splitlines(keepends=True)
     commands = [json.loads(line) for line in told]
     left_out = [
         place

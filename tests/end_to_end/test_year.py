@@ -1,0 +1,236 @@
+"""The year in examples/: commands are answered by rule and once, lists row by row."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.authority import MAY_GIVE
+from domain.invitation_import import ImportInvitations
+from handlers.cli import main as acta
+from handlers.composition import open_ledger
+from handlers.store.embedded import EmbeddedServer
+from tests.conftest import TestDatabase, new_database
+from tests.projections.contents import contents, rebuild
+
+YEAR = Path(__file__).parents[2] / "examples" / "year"
+FILES = sorted(path.name for path in YEAR.iterdir())
+AROMOS, SUR = "5a1f7d0e-3c64-4f0b-9a52-6b1e8c2d7f10", "c27e9b41-80d5-4e3a-b6f8-1d94a05e3b72"
+IMPORTS = {
+    "04-01-colegio-los-aromos.csv": (
+        AROMOS, "person:marta.villalobos@losaromos.example.cl", "2026-04-01T09:00:00-03:00",
+    ),
+    "07-01-instituto-del-sur.xlsx": (
+        SUR, "person:tomas.barria@delsur.example.cl", "2026-07-01T09:00:00-04:00",
+    ),
+}  # fmt: skip
+AT_THE_END = "2026-12-20T12:00:00-03:00"
+
+
+@dataclass(frozen=True)
+class Year:
+    """A ledger on which the year has been played; its files are answered in JSON."""
+
+    database: TestDatabase
+
+    def __call__(self, *arguments: object) -> str:
+        """What ``acta`` prints."""
+        with (
+            pytest.MonkeyPatch.context() as environment,
+            redirect_stdout(io.StringIO()) as printed,
+        ):
+            environment.setenv("ACTA_DATABASE_URL", self.database.application)
+            environment.setenv("ACTA_KEYS", str(self.database.keys))
+            with pytest.raises(SystemExit) as ended:
+                acta([*map(str, arguments), "--json"])
+        assert ended.value.code in (None, 0, 1)
+        return printed.getvalue()
+
+    def play(self) -> dict[str, list[Any]]:
+        """Gives every file, in the order of the year; the answers, by file."""
+        return {name: list(map(json.loads, self._give(name).splitlines())) for name in FILES}
+
+    def _give(self, name: str) -> str:
+        if name not in IMPORTS:
+            return self("apply", YEAR / name)
+        plan, actor, at = IMPORTS[name]
+        report = self.database.keys.with_name("report.csv")
+        return self(
+            "invite", "import", plan, YEAR / name, "--actor", actor, "--at", at, "--report", report
+        )
+
+
+@pytest.fixture(scope="module")
+def played(
+    server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Year, dict[str, list[Any]]]]:
+    """The year, played once, and what each file was answered."""
+    with new_database(server, tmp_path_factory.mktemp("year") / "keys") as database:
+        year = Year(database)
+        answers = year.play()
+        with open_ledger(database.settings()) as opened:
+            opened.projector.catch_up()
+        yield year, answers
+
+
+@pytest.fixture
+def year(played: tuple[Year, dict[str, list[Any]]]) -> Year:
+    return played[0]
+
+
+@pytest.fixture
+def answers(played: tuple[Year, dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    return played[1]
+
+
+def test_every_command_has_its_place_in_the_year() -> None:
+    """Lists are imported by a command of their own."""
+    given = {
+        json.loads(line)["command"]
+        for name in FILES
+        if name not in IMPORTS
+        for line in (YEAR / name).read_bytes().splitlines()
+    }
+    assert given == {command.NAME for command in MAY_GIVE} - {ImportInvitations.NAME}
+
+
+def test_its_files_are_in_the_order_of_time() -> None:
+    """So that what it tells could have been told by somebody who did not know the future."""
+    ids: Counter[str] = Counter()
+    for name in FILES:
+        if name in IMPORTS:
+            continue
+        commands = [json.loads(line) for line in (YEAR / name).read_bytes().splitlines()]
+        ids.update(command["id"] for command in commands)
+        months = [datetime.fromisoformat(command["at"]).month for command in commands]
+        assert (months[0], months[-1]) == (int(name[:2]), int(name[:2]) + 2)
+    assert set(ids.values()) == {1}
+
+
+def test_what_must_be_refused_is_refused_by_its_rule(answers: dict[str, list[Any]]) -> None:
+    """And nothing else is; one line has two faults of form."""
+    summaries = [answers[name][-1]["summary"] for name in FILES if name not in IMPORTS]
+    refused = Counter[str]()
+    for summary in summaries:
+        refused.update(summary["refused_by_rule"])
+
+    assert refused == {
+        "A1": 2, "A10": 3, "A12": 1, "A3": 4, "A4": 1, "A5": 1, "A6": 1, "A9": 1,
+        "G1": 6, "I1": 4, "I3": 2, "I4": 2, "I6": 3, "I8": 5,
+        "S1": 2, "S10": 6, "S11": 1, "S3": 1, "S4": 2, "S5": 4, "S6": 1,
+    }  # fmt: skip
+    assert sum(summary["faulty"] for summary in summaries) == 1
+
+
+@pytest.mark.rule("I2", "I3", "I4", "I5", "S10")
+def test_every_row_of_a_list_has_its_answer(year: Year) -> None:
+    """With everything that is wrong with it; all others are invited."""
+    assert noes(year, AROMOS) == {
+        8: ["I2 rut"],
+        16: ["I2 email"],
+        27: ["I3 email", "I3 rut"],  # the same person again
+        34: ["I3", "I3"],  # Ana, who has an account
+        41: ["I2 role"],
+        50: ["I2 email"],  # a formula
+        59: ["I2 maternal_surname", "I2 phone"],
+    }
+    assert noes(year, SUR) == {
+        5: ["I4"],  # an administrator makes no super-administrator
+        12: ["I3", "I3"],  # a member of the school
+        16: ["I3", "I3"],  # invited already
+        21: ["I2 rut"],  # a formula
+        26: ["I2 rut", "I2 email"],
+        31: ["S10"],  # no seat is left
+        32: ["S10"],
+        33: ["S10"],
+    }
+    assert counts(year, AROMOS) == (53, 1, 6)
+    assert counts(year, SUR) == (22, 6, 2)
+
+
+def noes(year: Year, plan: str) -> dict[int, list[str]]:
+    """The rows of a plan's only list that invited nobody, each with its rules and columns."""
+    (imported,) = json.loads(year("imports", plan))["imports"]
+    rows = json.loads(year("imports", plan, "--rows", imported["invitation_import"]))["rows"]
+    return {
+        row["row"]: [f"{fault['rule']} {fault['column'] or ''}".strip() for fault in row["faults"]]
+        for row in rows
+        if row["outcome"] != "invited"
+    }
+
+
+def counts(year: Year, plan: str) -> tuple[int, int, int]:
+    """How many rows were invited, refused and faulty."""
+    (imported,) = json.loads(year("imports", plan))["imports"]
+    return imported["invited"], imported["refused"], imported["faulty"]
+
+
+SUSANA, CAMILA = "susana.krause@losaromos.example.cl", "camila.marambio@losaromos.example.cl"
+IGNACIA, AMARO = "ignacia.pizarro@losaromos.example.cl", "amaro.huenchuman@delsur.example.cl"
+
+
+@pytest.mark.rule("A12", "I9", "S10", "X1", "X2")
+@pytest.mark.parametrize(
+    ("who", "at", "in_the_way"),
+    [
+        pytest.param(SUSANA, "2026-05-01", [], id="a member while the plan is paid"),
+        pytest.param(SUSANA, "2026-06-12", ["S10"], id="a member after it ran out"),
+        pytest.param(SUSANA, "2026-06-19", [], id="a member once it is paid again"),
+        pytest.param(SUSANA, "2026-12-15", ["S10"], id="a member after it ended"),
+        pytest.param(CAMILA, "2026-06-19", ["A12"], id="a removed member"),
+        pytest.param(CAMILA, "2026-08-19", [], id="a removed member who pays by herself"),
+        pytest.param(IGNACIA, "2026-12-17", [], id="a member who goes on when the plan has ended"),
+        pytest.param(AMARO, "2026-12-20", ["I9"], id="somebody whose invitation is open"),
+    ],
+)
+def test_access_follows_plans_and_payments(
+    year: Year, who: str, at: str, in_the_way: list[str]
+) -> None:
+    answer = json.loads(year("check", who, "content", "--at", f"{at}T12:00:00-04:00"))
+    assert [obstacle["rule"] for obstacle in answer["obstacles"]] == in_the_way
+
+
+@pytest.mark.rule("I8", "S10")
+@pytest.mark.parametrize("plan", [AROMOS, SUR])
+def test_seats_are_members_and_open_invitations(year: Year, plan: str) -> None:
+    """The counted claims, the read model and the lists agree; somebody administers."""
+    shown = json.loads(year("plan", plan, "--at", AT_THE_END))
+    members = json.loads(year("members", plan, "--at", AT_THE_END))["members"]
+    waiting = json.loads(
+        year("invitations", plan, "--state", "open", "--at", AT_THE_END)
+    )["invitations"]  # fmt: skip
+    with open_ledger(year.database.settings()) as opened:
+        counted = opened.store.counted(UUID(plan), datetime.fromisoformat(AT_THE_END))
+
+    assert shown["seats_used"] == counted == len(members) + len(waiting) <= shown["seats"]
+    assert {"super_administrator", "administrator"} <= {member["role"] for member in members}
+
+
+@pytest.mark.rule("I5")
+def test_the_whole_year_again_changes_nothing(year: Year, answers: dict[str, list[Any]]) -> None:
+    """Every line and every row has its answer already, also about people erased since."""
+    before = json.loads(year("status"))["events"]
+    again = year.play()
+
+    assert json.loads(year("status"))["events"] == before
+    for name in FILES:
+        if name not in IMPORTS:
+            first, second = answers[name][-1]["summary"], again[name][-1]["summary"]
+            assert second["already_applied"] == first["applied"]
+            assert second["refused_before"] == first["refused"]
+
+
+def test_read_models_follow_from_the_log_alone(year: Year) -> None:
+    """Filled anew, they hold what they held."""
+    with open_ledger(year.database.settings()) as opened:
+        before = contents(opened)
+        rebuild(opened)
+        assert contents(opened) == before

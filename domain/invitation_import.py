@@ -8,10 +8,11 @@ personal value, so that the same list given again has the same answers.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domain.command import Command
 from domain.decider import Decider
@@ -35,6 +36,7 @@ __all__ = [
     "completed",
     "invitation_import_decider",
     "invitation_of",
+    "refuse_another",
     "started",
     "unanswered",
 ]
@@ -145,6 +147,13 @@ class ImportInvitations(Command):
     last: bool = False
     """Whether the list ends here."""
 
+    @model_validator(mode="after")
+    def _rows_are_in_order(self) -> "ImportInvitations":
+        numbers = [row.row for row in self.rows]
+        if any(first >= second for first, second in pairwise(numbers)):
+            raise ValueError("the rows are not in the order of the list; sort them by their number")
+        return self
+
 
 # ---------------------------------------------------------------- state
 
@@ -154,33 +163,40 @@ class InvitationImport:
     """What decisions about an import rest on.
 
     Attributes:
+        plan: the plan into which it invites.
         last_row: number of the last row that has its answer.
     """
 
-    started: bool = False
+    plan: UUID | None = None
     last_row: int = 0
     invited: int = 0
     refused: int = 0
     faulty: int = 0
     completed: bool = False
 
+    @property
+    def started(self) -> bool:
+        """Whether somebody has begun it."""
+        return self.plan is not None
+
 
 def evolve(state: InvitationImport, event: InvitationImportEvent) -> InvitationImport:
     """The import after one more event."""
     match event:
         case InvitationImportStarted():
-            return replace(state, started=True)
+            return replace(state, plan=event.plan)
         case InvitationRowsImported():
             outcomes = [row.outcome for row in event.rows]
             return replace(
                 state,
+                plan=event.plan,
                 last_row=event.rows[-1].row,
                 invited=state.invited + outcomes.count(RowOutcome.INVITED),
                 refused=state.refused + outcomes.count(RowOutcome.REFUSED),
                 faulty=state.faulty + outcomes.count(RowOutcome.FAULTY),
             )
         case InvitationImportCompleted():
-            return replace(state, completed=True)
+            return replace(state, plan=event.plan, completed=True)
 
 
 invitation_import_decider: Decider[InvitationImport, InvitationImportEvent] = Decider(
@@ -188,6 +204,16 @@ invitation_import_decider: Decider[InvitationImport, InvitationImportEvent] = De
 )
 
 # ---------------------------------------------------------------- decisions
+
+
+def refuse_another(command: ImportInvitations, state: InvitationImport, *, id_taken: bool) -> None:
+    """An import belongs to one plan and one list (I5)."""
+    if id_taken or state.plan not in (None, command.plan):
+        raise Refused(
+            "I5",
+            "the id of the import names something else",
+            remedy="Import the list under an id of its own, as acta invite import does.",
+        )
 
 
 def unanswered(command: ImportInvitations, state: InvitationImport) -> Sequence[ListedRow]:

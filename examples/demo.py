@@ -140,7 +140,7 @@ def access() -> list[bool]:
 
 def institutions() -> list[bool]:
     """A plan, its members and invitations; names are for those whom G1 allows."""
-    pamela = f"person:{id_of(PAMELA, 'person')}"
+    pamela = f"person:{PAMELA}"
     in_winter, at_the_end = "2026-06-30T12:00:00-04:00", "2026-12-20T12:00:00-03:00"
     return [
         step("The plan of the institute, as the year ends", "plan", SUR, "--at", at_the_end),
@@ -169,7 +169,7 @@ def histories() -> list[bool]:
 
 def erasure() -> list[bool]:
     """A person is erased: the facts stay, the person in them becomes unreadable."""
-    account = id_of(ELENA, "account")
+    account = account_of(ELENA)
     at = "2026-12-28T10:00:00-03:00"
     return [
         step("Elena asks to be erased", "erase", ELENA, "--actor", MANAGER, "--at", at, "--yes"),
@@ -238,10 +238,10 @@ def printed_by(*arguments: str) -> tuple[int, str]:
     return ended, printed.getvalue()
 
 
-def id_of(who: str, what: str) -> str:
-    """The id of the account, or of the person, that an e-mail means now."""
+def account_of(who: str) -> str:
+    """The id of the account that an e-mail means now."""
     _, printed = printed_by("check", who, "content", "--json")
-    return str(json.loads(printed)[what])
+    return str(json.loads(printed)["account"])
 
 
 def file(name: str) -> str:

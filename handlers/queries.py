@@ -296,7 +296,7 @@ class Queries:
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
         with self._snapshot(AccountHistory, knowledge, Institutions) as (connection, position):
-            account = self._account(who, now)
+            account, asker = self._account(who, now), self._known(asker, now)
             lines = history_lines(connection, account)
             person = _asking_person(asker)
             administered = person is not None and administers_plan_of(connection, person, account)
@@ -345,7 +345,7 @@ class Queries:
         """
         with self._snapshot(Institutions, knowledge) as (connection, position):
             _refuse_unknown_plan(connection, plan)
-            lines = member_lines(connection, plan, at)
+            lines, asker = member_lines(connection, plan, at), self._known(asker, at)
             administered = _is_administered(connection, asker, plan)
         opened = self._opened_all(lines, asker, administered=administered)
         members = (OpenedMember(line, *values) for line, values in zip(lines, opened, strict=True))
@@ -374,7 +374,7 @@ class Queries:
         """
         with self._snapshot(Institutions, knowledge) as (connection, position):
             _refuse_unknown_plan(connection, plan)
-            lines = invitation_lines(connection, plan, at, state)
+            lines, asker = invitation_lines(connection, plan, at, state), self._known(asker, at)
             administered = _is_administered(connection, asker, plan)
         opened = self._opened_all(lines, asker, administered=administered)
         invitations = (
@@ -513,6 +513,14 @@ class Queries:
                 return plan
             case _:
                 raise _no_such_plan()
+
+    def _known(self, asker: Actor, at: datetime) -> Actor:
+        """The asker by id, where the door knows a person by e-mail or account."""
+        if asker.who is None:
+            return asker
+        account = self._directory.account(asker.who, at=at)
+        person = None if account is None else self._store.person_of(account)
+        return Actor(kind=asker.kind, id=person)
 
     def _opened(self, line: HistoryLine, asker: Actor, *, administered: bool) -> OpenedLine:
         marks = personal_fields(event_class(line.topic))

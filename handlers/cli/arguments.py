@@ -39,7 +39,8 @@ Asker = Annotated[
     typer.Option(
         "--actor",
         metavar="KIND[:ID]",
-        help="Who asks; personal values are opened for whom rule G1 allows, such as auditor.",
+        help="Who asks, a person also by e-mail; personal values are opened for whom rule G1"
+        " allows, such as auditor.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, on stdout.")]
@@ -144,7 +145,7 @@ def read_plan(text: str) -> UUID:
 
 
 def read_actor(text: str) -> "Actor":
-    """An actor given as ``KIND`` or ``KIND:ID``.
+    """An actor given as ``KIND`` or ``KIND:ID``; a person also by an e-mail in place of the id.
 
     Raises:
         InvalidInput: there is no such kind, or the id is none.
@@ -158,6 +159,8 @@ def read_actor(text: str) -> "Actor":
             "--actor has no kind that there is",
             remedy=f"Write KIND or KIND:ID; kinds are {', '.join(kinds)}.",
         )
+    if kind == ActorKind.PERSON and "@" in rest:
+        return Actor(kind=ActorKind.PERSON, who=read_who(rest))
     return Actor(kind=ActorKind(kind), id=read_id("--actor", rest) if colon else None)
 
 

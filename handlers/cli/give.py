@@ -177,7 +177,9 @@ def erase(
     actor: Annotated[
         str,
         typer.Option(
-            "--actor", metavar="KIND:ID", help="Who asks: person:ID or account_manager:ID."
+            "--actor",
+            metavar="KIND:ID",
+            help="Who asks: person: and an e-mail or id, or account_manager:ID.",
         ),
     ],
     at: At = None,
@@ -199,7 +201,7 @@ def erase(
     from handlers.settings import read_settings
 
     asked_at, asker = read_instant(at), read_actor(actor)
-    if asker.id is None:
+    if asker.id is None and asker.who is None:
         raise InvalidInput("--actor has no id", remedy="Write KIND:ID.")
     command = ErasePerson(at=asked_at, account=read_who(who))
     known_as = uuid4() if command_id is None else read_id("--id", command_id)

@@ -13,7 +13,6 @@ from handlers.cli.arguments import AsJson, At, PlanMeant, read_actor, read_insta
 from handlers.cli.output import progress, say, tell, write_json
 
 if TYPE_CHECKING:
-    from domain.actor import Actor
     from domain.invitation_import import ImportedRow
     from handlers.imports.importer import ImportAnswers
 
@@ -89,7 +88,7 @@ def import_list(
     from handlers.imports.report import check_place, write_report
     from handlers.settings import read_settings
 
-    meant, asker, asked_at = read_plan(plan), _asker(actor), read_instant(at)
+    meant, asker, asked_at = read_plan(plan), read_actor(actor), read_instant(at)
     people = read_list(file)
     place = report or file.with_name(f"{file.name}.report.csv")
     check_place(place, file)
@@ -113,17 +112,6 @@ def import_list(
     _show_summary(done, summary, place, dry_run=dry_run, as_json=as_json)
     if not summary.fine:
         raise typer.Exit(REFUSED_OR_FAULTY)
-
-
-def _asker(text: str) -> "Actor":
-    """As ``read_actor``, with a person's e-mail in place of the id."""
-    from domain.actor import Actor, ActorKind
-    from handlers.cli.arguments import read_who
-
-    kind, _, who = text.partition(":")
-    if kind == ActorKind.PERSON and "@" in who:
-        return Actor(kind=ActorKind.PERSON, who=read_who(who))
-    return read_actor(text)
 
 
 def _told(

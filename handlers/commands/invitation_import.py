@@ -23,6 +23,7 @@ from domain.invitation_import import (
     answered,
     completed,
     invitation_import_decider,
+    refuse_another,
     started,
     unanswered,
 )
@@ -49,6 +50,7 @@ def draft(
         Refused: the plan or whoever imports stands in the way of all rows.
     """
     version, state = _load(command, situation)
+    refuse_another(command, state, id_taken=version > 0 and not state.started)
     plan, asker = situation.plan(command.plan), situation.asker(actor)
     around = InvitationSurroundings(
         plan=plan.state,
@@ -82,7 +84,7 @@ def _load(command: ImportInvitations, situation: Situation) -> tuple[int, Invita
     state = invitation_import_decider.replay(
         entry.event for entry in recorded if isinstance(entry.event, InvitationImportEvent)
     )
-    return last.version, replace(state, started=True)
+    return last.version, state
 
 
 class Stretch:

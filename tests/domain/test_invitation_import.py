@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given as whatever
@@ -27,6 +27,7 @@ from domain.invitation_import import (
     completed,
     invitation_import_decider,
     invitation_of,
+    refuse_another,
     started,
     unanswered,
 )
@@ -272,3 +273,28 @@ def test_rows_are_numbered_as_spreadsheets_do(number: int) -> None:
     """The first row is row 1."""
     with pytest.raises(ValidationError, match="row"):
         good(number)
+
+
+def test_rows_come_in_the_order_of_the_list() -> None:
+    """Whoever goes on with it knows the last row that has its answer, and no more."""
+    with pytest.raises(ValidationError, match="not in the order of the list"):
+        importing(good(3), good(2))
+    with pytest.raises(ValidationError, match="not in the order of the list"):
+        importing(good(3), good(3))
+
+
+@pytest.mark.rule("I5")
+def test_an_import_belongs_to_one_plan() -> None:
+    """Its rows are not spread over two."""
+    state = invitation_import_decider.replay([begun()])
+    refuse_another(importing(good(3)), state, id_taken=False)
+    elsewhere = importing(good(3)).model_copy(update={"plan": uuid4()})
+    with pytest.raises(Refused, match="I5"):
+        refuse_another(elsewhere, state, id_taken=False)
+
+
+@pytest.mark.rule("I5")
+def test_the_id_of_an_import_is_its_own() -> None:
+    """It names no account, plan or anything else."""
+    with pytest.raises(Refused, match="I5"):
+        refuse_another(importing(good(2)), InvitationImport(), id_taken=True)

@@ -34,6 +34,7 @@ from domain.invitation import (
 )
 from domain.membership import RemoveMember
 from domain.personal import personal_fields
+from domain.refusal import Refused
 from domain.subscription import ReactivateSubscription, StartSubscription
 from handlers.composition import Acta, open_ledger
 from handlers.ledger import Receipt
@@ -404,3 +405,16 @@ def test_how_long_an_invitation_is_open_is_a_setting(
         late = AcceptInvitation(at=third_day, invitation=BRUNO)
         assert story.refusal(late, bruno).rule == "I6"
         story.accept(ANA, at=third_day)
+
+
+@pytest.mark.rule("I5")
+def test_an_import_under_the_id_of_something_else_is_refused(
+    story: Story, school: Plan, other_school: Plan
+) -> None:
+    """Nothing of it is written into somebody's account, or into another plan's import."""
+    begun = story.import_list(school, [ANA], last=False)
+    head = story.acta.store.head()
+    for taken in (school.id, begun):
+        with pytest.raises(Refused, match="I5"):
+            story.import_list(other_school, [BRUNO], invitation_import=taken)
+    assert story.acta.store.head() == head

@@ -85,6 +85,11 @@ def test_members_are_open_to_an_administrator_and_sealed_for_others(
     shown = terminal("members", plan.id, *AT, *as_(plan.director)).out
     for value in ("super_administrator", f"email: {DIRECTOR}", f"email: {ANA}", rut_of(ANA)):
         assert value in shown
+    by_email = ["--actor", f"person:{DIRECTOR}"]
+    assert terminal("members", plan.id, *AT, *by_email).out == shown
+    seen_by_ana = terminal("members", plan.id, *AT, "--actor", f"person:{ANA}").out
+    assert f"email: {ANA}" in seen_by_ana
+    assert DIRECTOR not in seen_by_ana
     sealed = terminal("members", plan.id, *AT).out
     fields = "given_name, paternal_surname, maternal_surname, email, phone, rut"
     assert f"sealed: {fields}" in sealed

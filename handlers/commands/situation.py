@@ -233,7 +233,7 @@ class Situation:
         if known_by_email is not None:
             self.persons.add(known_by_email)
         if rut is None:
-            person = known_by_email
+            person = known_by_email if self._is_theirs(email, known_by_email) else None
         else:
             claimed = self.rut(rut)
             person = self.found(claimed)
@@ -243,6 +243,16 @@ class Situation:
         if person is not None:
             self.persons.add(person)
         return person
+
+    def _is_theirs(self, email: str, person: UUID | None) -> bool:
+        """Whether an address alone tells who somebody is.
+
+        It does for whoever has had an account, and for whoever was invited there; not once that
+        invitation was revoked, for it may have gone to the wrong address.
+        """
+        if person is None:
+            return False
+        return self.claim(self.email(email)) is not None or bool(self.store.accounts_of(person))
 
     def found(self, claimed: Claimed) -> UUID | None:
         """The person who is found by an e-mail or a RUT."""

@@ -31,6 +31,7 @@ from domain.invitation import (
     InviteMember,
     ResendInvitation,
     RevocationReason,
+    RevokeInvitation,
 )
 from domain.membership import RemoveMember
 from domain.personal import personal_fields
@@ -142,6 +143,23 @@ def test_a_registration_takes_over_what_an_expired_invitation_held(
     assert isinstance(registered, UserRegistered)
     assert isinstance(expired, InvitationExpired)
     assert registered.person == expired.person
+
+
+@pytest.mark.rule("I6", "A3")
+def test_whoever_has_the_address_of_a_revoked_invitation_is_not_the_invited(
+    story: Story, school: Plan
+) -> None:
+    """It may have gone to the wrong address; by the RUT the invited is still found."""
+    wrong = story.invite(school.id, ANA, by=school.director.itself, rut=ANA_RUT)
+    invited = story.events(wrong)[0].event.person
+    story.ask(RevokeInvitation(at=BEGINNING, invitation=ANA), school.director.itself)
+
+    owner = story.ask(registration(ANA, None), SOMEBODY)
+
+    (registered,) = became(story, owner)
+    assert registered.person != invited
+    right = story.invite(school.id, BRUNO, by=school.director.itself, rut=ANA_RUT)
+    assert story.events(right)[0].event.person == invited
 
 
 @pytest.mark.rule("I6", "A5")

@@ -18,12 +18,12 @@ from domain.account import (
     AccountEvent,
     AccountKind,
     ErasePerson,
-    MemberRemoved,
     RemovalReason,
     Role,
     RoleAssigned,
     Standing,
     UserRegistered,
+    left_plans,
     refuse_if_suspended,
 )
 from domain.actor import Actor, ActorKind
@@ -528,7 +528,7 @@ def join(
         account_id = registered.account
     else:
         account_id = account.id
-        events += _left(at, known, account, account_id, surroundings)
+        events += _left(at, account, surroundings)
     events.append(
         RoleAssigned(
             account=account_id,
@@ -570,12 +570,8 @@ def _registered(
 
 
 def _left(
-    at: datetime,
-    known: "KnownInvitation",
-    account: Account,
-    account_id: UUID,
-    surroundings: InvitationSurroundings,
-) -> list[AccountEvent]:
+    at: datetime, account: Account, surroundings: InvitationSurroundings
+) -> Sequence[AccountEvent]:
     """A member of a plan that has ended becomes the new plan's; of one in force, cannot (A12)."""
     if any(not surroundings.plans[plan].over(at) for plan in account.roles):
         raise Refused(
@@ -583,17 +579,7 @@ def _left(
             "the account is a member of a plan in force",
             remedy="Ask an administrator of that plan to remove it first.",
         )
-    return [
-        MemberRemoved(
-            account=account_id,
-            person=known.person,
-            occurred_at=at,
-            plan=plan,
-            former_role=role,
-            reason=RemovalReason.JOINED_ANOTHER_PLAN,
-        )
-        for plan, role in sorted(account.roles.items())
-    ]
+    return left_plans(account, at, RemovalReason.JOINED_ANOTHER_PLAN)
 
 
 # ---------------------------------------------------------------- what several rules ask

@@ -45,16 +45,12 @@ from domain.invitation_import import (
     RowOutcome,
 )
 from domain.subscription import (
-    PaymentCaptured,
-    SeatsChanged,
     Subscription,
-    SubscriptionEnded,
+    SubscriptionEvent,
     SubscriptionFact,
-    SubscriptionLapsed,
-    SubscriptionReactivated,
-    SubscriptionResumed,
     SubscriptionStanding,
     SubscriptionStarted,
+    evolve,
 )
 from projections.projection import Projection, Table, sealed_values
 
@@ -378,16 +374,17 @@ class _Rows:
             )
             return
         plan = self.plans[event.account]
-        standing = _STANDING_AFTER.get(type(event))
-        if standing is not None:
-            plan.standing = standing.value
-        match event:
-            case SeatsChanged():
-                plan.seats = event.seats
-            case PaymentCaptured():
-                plan.paid_through = event.period_to
-            case _:
-                pass
+        if isinstance(event, SubscriptionEvent):
+            state = evolve(
+                Subscription(
+                    standing=SubscriptionStanding(plan.standing),
+                    seats=plan.seats,
+                    paid_through=plan.paid_through,
+                ),
+                event,
+            )
+            plan.standing, plan.seats = state.standing.value, state.seats
+            plan.paid_through = state.paid_through
 
     def _of_account(self, event: AccountFact, entry: Recorded) -> None:
         match event:
@@ -486,15 +483,6 @@ class _Rows:
                 self.imports[event.invitation_import].completed_at = event.occurred_at
             case _:
                 pass
-
-
-_STANDING_AFTER: dict[type[SubscriptionFact], SubscriptionStanding] = {
-    PaymentCaptured: SubscriptionStanding.ACTIVE,
-    SubscriptionEnded: SubscriptionStanding.ENDED,
-    SubscriptionResumed: SubscriptionStanding.ACTIVE,
-    SubscriptionLapsed: SubscriptionStanding.LAPSED,
-    SubscriptionReactivated: SubscriptionStanding.STEPS,
-}
 
 
 def _change_identity(identity: _Identity, event: AccountFact, event_id: UUID) -> None:

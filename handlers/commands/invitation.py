@@ -28,7 +28,9 @@ from domain.invitation import (
     Invitee,
     InviteeDetails,
     InviteMember,
+    ResendInvitation,
     RevocationReason,
+    RevokeInvitation,
     decide,
     expired,
     invitation_decider,
@@ -62,6 +64,9 @@ __all__ = [
     "revoke_open_invitation",
     "take_in",
 ]
+
+
+InvitationChange = ResendInvitation | CorrectInvitation | RevokeInvitation | ExpireInvitation
 
 
 def draft(command: InvitationDecision, actor: Actor, situation: Situation) -> Append:
@@ -203,12 +208,7 @@ def _let_go(append: Append, invitation: UUID, plan: UUID) -> None:
 # ---------------------------------------------------------------- changing
 
 
-def _change(
-    command: CorrectInvitation | ExpireInvitation | InvitationDecision,
-    actor: Actor,
-    situation: Situation,
-) -> Append:
-    assert not isinstance(command, InviteMember)  # noqa: S101  narrows a type, no more
+def _change(command: InvitationChange, actor: Actor, situation: Situation) -> Append:
     invitation = situation.invitation(command.invitation)
     plan = situation.plan(invitation.state.plan or invitation.stream)
     asker = situation.asker(actor)
@@ -250,7 +250,7 @@ def _seats_of_others(invitation: Loaded[Invitation], plan: UUID, situation: Situ
     return situation.store.counted(plan, situation.at) - own
 
 
-def _holder_of_correction(command: InvitationDecision, situation: Situation) -> Holder:
+def _holder_of_correction(command: InvitationChange, situation: Situation) -> Holder:
     if not isinstance(command, CorrectInvitation):
         return Holder.NOBODY
     held = situation.held_email(command.email)

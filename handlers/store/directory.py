@@ -52,13 +52,7 @@ class Directory:
 
     def held_email(self, email: str, *, at: datetime) -> HeldClaim | None:
         """Who holds an e-mail, however it is spelled: an account, or an open invitation (A3)."""
-        return self._held(("email", self.email_digest(email)), at)
-
-    def held_rut(self, rut: str, *, at: datetime) -> HeldClaim | None:
-        """Who holds a RUT, however it is spelled: an account, or an open invitation (A3)."""
-        return self._held(("rut", self.rut_digest(rut)), at)
-
-    def _held(self, claimed: tuple[str, bytes], at: datetime) -> HeldClaim | None:
+        claimed = ("email", self.email_digest(email))
         held = self._store.claims([claimed]).get(claimed)
         return held if held is not None and held.is_live(at) else None
 

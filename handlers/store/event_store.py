@@ -264,12 +264,8 @@ class EventStore:
 
     def holder(self, kind: str, digest: bytes, *, at: datetime) -> UUID | None:
         """The stream that holds a claim at an instant."""
-        rows = self._rows(
-            "SELECT holder FROM ledger.claims WHERE kind = %s AND digest = %s"
-            " AND (ends_at IS NULL OR ends_at > %s)",
-            (kind, digest, at),
-        )
-        return rows[0][0] if rows else None
+        held = self.claims([(kind, digest)]).get((kind, digest))
+        return held.holder if held is not None and held.is_live(at) else None
 
     def claims(self, claimed: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], HeldClaim]:
         """Who holds each of these, by kind and digest; also claims whose end has passed."""

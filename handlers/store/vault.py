@@ -185,11 +185,7 @@ class Vault:
 
     def person(self, kind: str, digest: bytes) -> UUID | None:
         """Whom an e-mail or RUT belongs to, by its digest."""
-        with reachable(), self._database.connection() as connection:
-            row = connection.execute(
-                "SELECT person FROM vault.people WHERE kind = %s AND digest = %s", (kind, digest)
-            ).fetchone()
-        return row[0] if row else None
+        return self.persons(kind, [digest]).get(digest)
 
     def persons(self, kind: str, digests: Sequence[bytes]) -> dict[bytes, UUID]:
         """Whom e-mails or RUTs belong to, by their digests; those of nobody are left out."""
@@ -354,17 +350,7 @@ class Vault:
         return known if isinstance(known, DataKey) else None
 
     def _key_by_id(self, key_id: UUID) -> DataKey | None:
-        return self._remembered(key_id) or self._load_key(key_id)
-
-    @_despite_rotation
-    def _load_key(self, key_id: UUID) -> DataKey | None:
-        with reachable(), self._database.connection() as connection:
-            row = connection.execute(
-                "SELECT id, person, purpose, generation, key_encryption_key, wrapped"
-                " FROM vault.keys WHERE id = %s",
-                (key_id,),
-            ).fetchone()
-        return None if row is None else self._unwrapped(row)
+        return self._remembered(key_id) or self._load_keys_by_id({key_id}).get(key_id)
 
     @_despite_rotation
     def _load_keys(self, owners: set[KeyOwner]) -> dict[KeyOwner, DataKey]:

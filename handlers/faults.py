@@ -9,10 +9,18 @@ Fault
 │   └── DatabaseVersion   it answers, and is of another version
 ├── FolderUnusable        a folder or file that cannot be read or written as needed
 ├── KeyMissing            a key-encryption key that should be there is not
-└── Contention            others were faster too many times in a row
+├── Contention            others were faster too many times in a row
+├── BrokerUnavailable     no Kafka broker answers
+├── RegistryUnavailable   no schema registry answers
+├── SchemaRefused         a registry does not take a schema, or does not know one
+├── TopicUnsuitable       the settings of a topic would break a promise
+├── RecordTooLarge        an event does not fit into a record
+├── LogDiffers            what was relayed is not in this log
+└── RelayReplaced         another relay of the same name took over
 """
 
 __all__ = [
+    "BrokerUnavailable",
     "CommandIdReused",
     "Contention",
     "DatabaseUnavailable",
@@ -22,7 +30,13 @@ __all__ = [
     "FolderUnusable",
     "InvalidInput",
     "KeyMissing",
+    "LogDiffers",
     "PositionBeyondHead",
+    "RecordTooLarge",
+    "RegistryUnavailable",
+    "RelayReplaced",
+    "SchemaRefused",
+    "TopicUnsuitable",
 ]
 
 
@@ -77,3 +91,31 @@ class KeyMissing(Fault):
 
 class Contention(Fault):
     """Others were faster too many times in a row; nothing was done."""
+
+
+class BrokerUnavailable(Fault):
+    """No Kafka broker answers at the address, or not in time."""
+
+
+class RegistryUnavailable(Fault):
+    """No schema registry answers at the address."""
+
+
+class SchemaRefused(Fault):
+    """A registry does not take a schema, or does not know the one that a record names."""
+
+
+class TopicUnsuitable(Fault):
+    """The settings of a topic would break a promise that is made of it."""
+
+
+class RecordTooLarge(Fault):
+    """An event does not fit into a record; nothing behind it is relayed either."""
+
+
+class LogDiffers(Fault):
+    """What was relayed is not in this log: it is another one, or was set back."""
+
+
+class RelayReplaced(Fault):
+    """Another relay of the same name took over (decision 13)."""

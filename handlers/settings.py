@@ -8,11 +8,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from handlers.faults import InvalidInput
 
-__all__ = ["COMPOSE_DATABASE_PORT", "KAFKA_MAJOR", "POSTGRESQL_MAJOR", "Settings", "read_settings"]
+__all__ = [
+    "COMPOSE_DATABASE_PORT", "COMPOSE_KAFKA_PORT", "COMPOSE_REGISTRY_PORT", "KAFKA_MAJOR",
+    "POSTGRESQL_MAJOR", "Settings", "read_settings",
+]  # fmt: skip
 
 POSTGRESQL_MAJOR = 18
 KAFKA_MAJOR = 4
 COMPOSE_DATABASE_PORT = 15432
+COMPOSE_KAFKA_PORT = 19092
+COMPOSE_REGISTRY_PORT = 18081
 
 
 class Settings(BaseSettings):
@@ -36,10 +41,18 @@ class Settings(BaseSettings):
     """How long the law wants buyer data of tax documents kept (A11)."""
     invitation_days: Annotated[int, Field(gt=0, le=3660)] = 14
     """How many days an invitation is open (I6)."""
-    kafka_bootstrap_servers: str = "127.0.0.1:19092"
-    """Addresses of Kafka brokers, for the relay."""
-    schema_registry_url: str = "http://127.0.0.1:18081"
-    """Address of the schema registry, for the relay."""
+    kafka_bootstrap_servers: str | None = None
+    """Addresses of Kafka brokers, for the relay and for ``acta subscribe``."""
+    kafka_namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,99}$")] = "acta"
+    """What the names of all topics, subjects and transactional ids begin with."""
+    kafka_partitions: Annotated[int, Field(gt=0, le=1000)] = 6
+    """Partitions of a topic of events; never changed within a generation."""
+    kafka_replication_factor: Annotated[int, Field(ge=-1)] = -1
+    """Copies of each partition of a topic that Acta makes; -1: as many as the broker's default."""
+    kafka_properties: Path | None = None
+    """File of further librdkafka properties, ``name=value`` by line: security, timeouts."""
+    schema_registry_url: SecretStr | None = None
+    """Address of the schema registry; none: the ids of the lock file ``schemas/ids.json``."""
 
 
 def read_settings() -> Settings:

@@ -4,9 +4,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -20,6 +21,12 @@ from handlers.settings import Settings
 from handlers.store.database import connect
 from handlers.store.embedded import EmbeddedServer, default_home
 from handlers.store.migrations import migrate
+from tests.services import sources
+from tests.services.artifacts import Unavailable
+from tests.services.kafka import KafkaBroker
+from tests.services.sources import AnyBroker, AnyRegistry
+
+Service = TypeVar("Service")
 
 
 def cannot_start(what: str, why: str) -> None:
@@ -109,3 +116,53 @@ def acta(database: TestDatabase) -> Iterator[Acta]:
     """An open ledger on a database of the test's own."""
     with open_ledger(database.settings()) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def broker(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[AnyBroker]:
+    """A real Kafka that this worker's tests share, each in a namespace; not to be killed."""
+    folder = tmp_path_factory.mktemp("kafka")
+    with started("Kafka", sources.any_broker(folder), pytestconfig) as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[KafkaBroker]:
+    """A real Kafka of the test's own, to be killed and started again."""
+    with started("Kafka", sources.own_broker(tmp_path / "kafka"), pytestconfig) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def registry(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[AnyRegistry]:
+    """A real schema registry that this worker's tests share; FULL_TRANSITIVE."""
+    folder = tmp_path_factory.mktemp("registry")
+    with started("A schema registry", sources.any_registry(folder), pytestconfig) as registry:
+        yield registry
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A Kafka namespace of the test's own; its topics may stay."""
+    return f"t{uuid4().hex}"
+
+
+@contextmanager
+def started(
+    what: str, service: AbstractContextManager[Service], config: pytest.Config
+) -> Iterator[Service]:
+    """A service while it runs; skips or fails where it cannot start."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    with ExitStack() as stack:
+        try:
+            # What is being fetched, for a minute or more, is said at once.
+            with capture.global_and_fixture_disabled() if capture else nullcontext():
+                running = stack.enter_context(service)
+        except Unavailable as why:
+            cannot_start(what, str(why))
+            raise
+        yield running

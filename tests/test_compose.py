@@ -4,20 +4,21 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from ruamel.yaml import YAML
 
-from handlers.settings import COMPOSE_DATABASE_PORT, KAFKA_MAJOR, POSTGRESQL_MAJOR, Settings
+from handlers.settings import (
+    COMPOSE_DATABASE_PORT,
+    COMPOSE_KAFKA_PORT,
+    COMPOSE_REGISTRY_PORT,
+    KAFKA_MAJOR,
+    POSTGRESQL_MAJOR,
+)
+from tests.services.artifacts import POM
 
 COMPOSE_FILE = Path(__file__).parent.parent / "compose.yaml"
 SERVICES: dict[str, Any] = YAML(typ="safe").load(COMPOSE_FILE)["services"]
-
-
-def setting(name: str) -> str:
-    """A setting as Acta has it when nobody sets it."""
-    return str(Settings.model_fields[name].default)
 
 
 def published_port(service: str) -> int:
@@ -69,13 +70,17 @@ def test_postgresql_is_the_one_that_the_settings_name() -> None:
 
 
 def test_kafka_is_the_one_that_the_settings_name() -> None:
-    bootstrap_servers = setting("kafka_bootstrap_servers")
     advertised = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
 
     assert major_version("kafka") == KAFKA_MAJOR
-    assert published_port("kafka") == urlsplit(f"kafka://{bootstrap_servers}").port
-    assert f"OUTSIDE://{bootstrap_servers}" in advertised
+    assert published_port("kafka") == COMPOSE_KAFKA_PORT
+    assert f"OUTSIDE://127.0.0.1:{COMPOSE_KAFKA_PORT}" in advertised
+
+
+def test_kafka_from_jars_is_the_one_of_the_compose_file() -> None:
+    _name, _, version = SERVICES["kafka"]["image"].rpartition(":")
+    assert f"<kafka.version>{version}</kafka.version>" in POM.read_text()
 
 
 def test_schema_registry_is_the_one_that_the_settings_name() -> None:
-    assert published_port("schema-registry") == urlsplit(setting("schema_registry_url")).port
+    assert published_port("schema-registry") == COMPOSE_REGISTRY_PORT

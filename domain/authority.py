@@ -15,6 +15,7 @@ from domain.account import (
 )
 from domain.actor import Actor, ActorKind
 from domain.command import Command
+from domain.disclosure import OpenPersonalValue
 from domain.invitation import (
     AcceptInvitation,
     CorrectInvitation,
@@ -82,11 +83,12 @@ MAY_GIVE: dict[type[Command], frozenset[ActorKind]] = {
     AcceptInvitation: frozenset({PERSON}),
     ChangeRole: frozenset({PERSON}),
     RemoveMember: frozenset({PERSON}),
+    OpenPersonalValue: frozenset({PERSON, ACCOUNT_MANAGER, SUPPORT_STAFF, AUDITOR}),
 }
 """The kinds of actor that may give each command.
 
 A person only for their own account; or, by a role in a plan that the ledger knows of (I1, I8), for
-that plan's invitations and members.
+that plan's invitations and members. Which values an actor may open is the other table's business.
 """
 
 MAY_OPEN: dict[Purpose, frozenset[ActorKind]] = {

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -10,15 +10,16 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from domain.actor import Actor
 from domain.authority import refuse_unless_may_give
 from domain.command import Command
+from domain.disclosure import OpenPersonalValue
 from domain.event import Event
 from domain.invitation_import import ImportInvitations
 from domain.refusal import Refused
-from handlers.commands import draft, invitation_import
+from handlers.commands import disclosure, draft, invitation_import
 from handlers.commands.situation import Situation
 from handlers.faults import CommandIdReused, Contention
 from handlers.store.event_store import CommandEnvelope, Conflict, EventStore, StoredReceipt
 
-__all__ = ["Answer", "EventReference", "Ledger", "Receipt"]
+__all__ = ["Answer", "EventReference", "Ledger", "OpenedValue", "Receipt"]
 
 ATTEMPTS_MAX = 60
 """How often a command is decided anew because others were faster."""
@@ -59,6 +60,18 @@ class Answer:
 
     receipt: Receipt
     refusal: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedValue:
+    """A personal value, and the receipt of the record that it was opened.
+
+    Attributes:
+        value: in clear; not shown where the whole is printed.
+    """
+
+    receipt: Receipt
+    value: str = field(repr=False)
 
 
 class Ledger:
@@ -153,6 +166,37 @@ class Ledger:
                 remedy="Give the command again with the same id.",
             ) from None
 
+    def open_value(
+        self,
+        command: OpenPersonalValue,
+        actor: Actor,
+        command_id: UUID,
+        *,
+        correlation_id: UUID | None = None,
+        causation_id: UUID | None = None,
+    ) -> OpenedValue:
+        """Records that a personal value is opened and, once that is committed, opens it.
+
+        The same id again gives the first receipt, and the value for as long as it may be opened.
+
+        Raises:
+            Refused: a rule stands in the way (G1, A11), or has come to since it was recorded.
+            CommandIdReused, Contention, DatabaseUnavailable: as ``ask``.
+        """
+        receipt = self.ask(
+            command,
+            actor,
+            command_id,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+        )
+        record = self._store.event(receipt.events[0].event_id) if receipt.events else None
+        situation = self._situation(command)
+        known_as = situation.resolve(actor)
+        if not disclosure.is_recorded(command, known_as, record):
+            raise _reused(command_id)
+        return OpenedValue(receipt, disclosure.reveal(command, known_as, situation))
+
     def rehearse_import(
         self, command: ImportInvitations, actor: Actor, *, seats_ahead: int
     ) -> Sequence[Event]:
@@ -186,10 +230,7 @@ class Ledger:
         """
         digest = self._input_digest(command, actor)
         if stored.input_digest is not None and stored.input_digest != digest:
-            raise CommandIdReused(
-                f"the command id {stored.command_id} was given before with another input",
-                remedy="Give a new command a new id.",
-            )
+            raise _reused(stored.command_id)
         return _answer(stored, repeated=True)
 
     def _decide(
@@ -258,6 +299,13 @@ class Ledger:
         }
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return self._store.vault.input_digest(text.encode())
+
+
+def _reused(command_id: UUID) -> CommandIdReused:
+    return CommandIdReused(
+        f"the command id {command_id} was given before with another input",
+        remedy="Give a new command a new id.",
+    )
 
 
 def _answer(stored: StoredReceipt, *, repeated: bool) -> Answer:

@@ -24,6 +24,7 @@ from domain.account import (
     UserCodeChanged,
     UserRegistered,
 )
+from domain.disclosure import PersonalValueOpened
 from domain.event import Event, EventOfAccount, Recorded
 from domain.money import format_money
 from domain.study_history import ContentStudied
@@ -47,10 +48,13 @@ __all__ = ["AccountHistory", "HistoryLine", "describe", "history_lines"]
 
 
 class AccountHistory(Projection):
-    """A row for each event about an account; personal values stay sealed in it."""
+    """A row for each event about an account, and for each time that a value of one was opened.
+
+    Personal values stay sealed in it.
+    """
 
     name: ClassVar[str] = "account_history"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     tables: ClassVar[tuple[Table, ...]] = (
         Table(
             "account_history",
@@ -78,7 +82,7 @@ class AccountHistory(Projection):
             connection,
             (
                 (
-                    event.account,
+                    account,
                     entry.position,
                     entry.event_id,
                     event.TOPIC,
@@ -92,9 +96,14 @@ class AccountHistory(Projection):
                     Jsonb(sealed) if (sealed := sealed_values(event)) else None,
                 )
                 for entry in batch
-                if isinstance(event := entry.event, EventOfAccount)
+                if (account := _account(event := entry.event)) is not None
             ),
         )
+
+
+def _account(event: Event) -> UUID | None:
+    """In whose history it stands."""
+    return event.account if isinstance(event, EventOfAccount | PersonalValueOpened) else None
 
 
 def describe(event: Event) -> str:
@@ -158,6 +167,11 @@ def describe(event: Event) -> str:
             return f"The subscription lapsed; it was paid through {event.paid_through}"
         case SubscriptionReactivated():
             return "Began the steps of the subscription anew"
+        case PersonalValueOpened():
+            return (
+                f"Opened {event.field} of {event.fact}, event {event.opened_event}:"
+                f" {event.reason.value}"
+            )
         case _:
             return type(event).__name__
 

@@ -22,8 +22,11 @@ from pydantic.fields import FieldInfo
 
 from domain.event import Event
 from domain.personal import Personal, Sealed, personal_fields
+from schemas.entries import IN_MILLISECONDS, Entry
 
-__all__ = ["PERSONAL", "Schema", "avro_schema", "avsc", "from_avro", "records", "to_avro"]
+__all__ = [
+    "PERSONAL", "Contracted", "Schema", "avro_schema", "avsc", "from_avro", "records", "to_avro",
+]  # fmt: skip
 
 Schema = dict[str, Any]
 """An Avro schema of a record, as JSON has it."""
@@ -31,7 +34,10 @@ Schema = dict[str, Any]
 PERSONAL = "acta.personal"
 """The attribute of a field that says whose its sealed bytes are, and what they are kept for."""
 
-EventT = TypeVar("EventT", bound=Event)
+Contracted = type[Event] | type[Entry]
+"""A class that has a contract: of an event, or of the flat record of money."""
+
+ContractedT = TypeVar("ContractedT", bound=Event | Entry)
 
 _TYPES: dict[object, str | Schema] = {
     str: "string",
@@ -39,23 +45,24 @@ _TYPES: dict[object, str | Schema] = {
     bool: "boolean",
     UUID: {"type": "string", "logicalType": "uuid"},
     AwareDatetime: {"type": "long", "logicalType": "timestamp-micros"},
+    IN_MILLISECONDS: {"type": "long", "logicalType": "timestamp-millis"},
     date: {"type": "int", "logicalType": "date"},
 }
 
 
-def avro_schema(event_class: type[Event]) -> Schema:
-    """The schema of an event class at its current version.
+def avro_schema(contracted: Contracted) -> Schema:
+    """The schema of an event class, or of the entry, at its current version.
 
     Raises:
         TypeError: a field is of a type that has no place in a contract; a record within a list
             has a personal field; two records have one name.
     """
-    return _Writer(f"acta.{event_class.AGGREGATE}").record(event_class)
+    return _Writer(f"acta.{contracted.AGGREGATE}").record(contracted)
 
 
-def avsc(event_class: type[Event]) -> str:
-    """The text of the schema file of an event class."""
-    return json.dumps(avro_schema(event_class), indent=2, ensure_ascii=False) + "\n"
+def avsc(contracted: Contracted) -> str:
+    """The text of the schema file of a class."""
+    return json.dumps(avro_schema(contracted), indent=2, ensure_ascii=False) + "\n"
 
 
 def records(schema: Schema) -> Iterator[Schema]:
@@ -64,8 +71,8 @@ def records(schema: Schema) -> Iterator[Schema]:
         yield from _defined_in(field["type"])
 
 
-def to_avro(event: Event, schema: Schema | None = None) -> bytes:
-    """An event in Avro, without any framing.
+def to_avro(event: Event | Entry, schema: Schema | None = None) -> bytes:
+    """An event, or an entry, in Avro, without any framing.
 
     Args:
         event: its personal values are sealed.
@@ -82,20 +89,23 @@ def to_avro(event: Event, schema: Schema | None = None) -> bytes:
     return _encode(values, _parsed(type(event)) if schema is None else _parse(schema))
 
 
-def from_avro(data: bytes, event_class: type[EventT], written: Schema | None = None) -> EventT:
-    """The event that Avro bytes without framing hold, its personal values sealed.
+def from_avro(
+    data: bytes, contracted: type[ContractedT], written: Schema | None = None
+) -> ContractedT:
+    """The event or entry that Avro bytes without framing hold, its personal values sealed.
 
     Args:
         data: what ``to_avro`` wrote.
-        event_class: the class that reads it.
+        contracted: the class that reads it.
         written: the schema that it was written with; none: that of the class.
     """
-    current = _parsed(event_class)
+    known = cast(Contracted, contracted)
+    current = _parsed(known)
     values = _decode(data, current if written is None else _parse(written), current)
-    for name in _personal_names(event_class):
+    for name in _personal_names(known):
         if values[name] is not None:
             values[name] = Sealed(values[name])
-    return event_class.model_validate(values)
+    return cast(ContractedT, known.model_validate(values))
 
 
 class _Writer:
@@ -127,7 +137,7 @@ class _Writer:
             schema |= _personal(mark)
         else:
             schema["doc"] += _words(kinds)
-            schema["type"] = self._plain(name, kinds)
+            schema["type"] = self._plain(name, _as_marked(kinds, field.metadata))
         if NoneType in alternatives:
             schema |= {"type": ["null", schema["type"]], "default": None}
         elif field.default == ():
@@ -164,6 +174,11 @@ class _Writer:
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
     union = get_origin(annotation) in {Union, UnionType}
     return get_args(annotation) if union else (annotation,)
+
+
+def _as_marked(kinds: list[Any], marks: list[Any]) -> list[Any]:
+    """A mark says which form of a type is meant, where there are several."""
+    return [IN_MILLISECONDS] if IN_MILLISECONDS in marks else kinds
 
 
 def _personal(mark: Personal) -> Schema:
@@ -234,7 +249,7 @@ def _unfolded(value: Any) -> Any:
             return value
 
 
-def _token(event: Event, name: str) -> bytes | None:
+def _token(event: Event | Entry, name: str) -> bytes | None:
     match getattr(event, name):
         case None:
             return None
@@ -245,18 +260,18 @@ def _token(event: Event, name: str) -> bytes | None:
 
 
 @cache
-def _parsed(event_class: type[Event]) -> Schema:
-    return _parse(avro_schema(event_class))
+def _parsed(contracted: Contracted) -> Schema:
+    return _parse(avro_schema(contracted))
 
 
 @cache
-def _personal_names(event_class: type[Event]) -> frozenset[str]:
-    return frozenset(personal_fields(event_class))
+def _personal_names(contracted: Contracted) -> frozenset[str]:
+    return frozenset(personal_fields(contracted))
 
 
 @cache
-def _list_names(event_class: type[Event]) -> frozenset[str]:
-    fields = event_class.model_fields.items()
+def _list_names(contracted: Contracted) -> frozenset[str]:
+    fields = contracted.model_fields.items()
     return frozenset(name for name, f in fields if any(map(_item, _alternatives(f.annotation))))
 
 

@@ -3,48 +3,79 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from domain.event import Event
-from schemas.avro import PERSONAL, Schema, avro_schema, records
+from schemas.avro import PERSONAL, Contracted, Schema, avro_schema, records
+from schemas.headers import HEADERS
+from schemas.topics import AGGREGATE_OF_ENTRIES, entries_topic, events_topic
 
 __all__ = ["catalogue"]
+
+NAMESPACE = "acta"
 
 HEAD = """\
 # Events
 
 <!-- Written by `acta schemas write` from the event classes; a change made here is lost. -->
 
-What the ledger tells other services, by aggregate. The contract is the Avro schema of each event;
-a published one never changes, and an addition is an optional field in a new version.
+What the ledger tells other services, by aggregate; [asyncapi.yaml](asyncapi.yaml) says the same for
+programs. The contract is the Avro schema of each event; a published one never changes, and an
+addition is an optional field in a new version.
 
-- Each event stands alone in Avro's binary form. Times are UTC with microseconds; days are days of
-  the time zone that the event names; money is whole minor units of the currency beside it.
+- Each event is one record of its aggregate's topic in Kafka. The key is the id of its stream, so
+  that what happened to one account comes in order; the value is a zero byte, the id of the schema
+  in four bytes, and Avro's binary form. An event is carried as it was written: whoever reads a fact
+  meets its older versions, too.
+- The names of topics begin with the namespace, `acta` unless an installation sets another, and end
+  with their generation: `v2` would be filled beside `v1` if a contract could not be kept.
+- Times are UTC with microseconds; days are days of the time zone that the event names; money is
+  whole minor units of the currency beside it.
 - A field marked *sealed* is bytes, encrypted with a key of the person that the named field
   identifies, kept for the purpose named. Once that key is destroyed it can no longer be opened
   (A11). The rules are in [rules.md](../domain/rules.md).
 - Where the words list values, a reader meets others one day and must bear it.
+
+Every record has these headers, in text:
 """
 
 
-def catalogue(event_classes: Sequence[type[Event]]) -> str:
-    """The catalogue of these events, in Markdown; they come sorted by topic."""
-    return "\n".join([HEAD, *_by_aggregate(event_classes)])
+def catalogue(classes: Sequence[Contracted]) -> str:
+    """The catalogue of these events and entries, in Markdown; they come sorted by topic."""
+    return "\n".join([HEAD, *_headers(), *_by_aggregate(classes)])
 
 
-def _by_aggregate(event_classes: Sequence[type[Event]]) -> Iterator[str]:
-    for aggregate, events in groupby(event_classes, key=lambda cls: cls.AGGREGATE):
+def _headers() -> Iterator[str]:
+    yield from ("| header | meaning |", "|---|---|")
+    for header in HEADERS:
+        alone = "" if header.of_entries else " Not on entries, which are not all of a stream."
+        yield f"| `{header.name}` | {header.meaning}{alone} |"
+    yield ""
+
+
+def _by_aggregate(classes: Sequence[Contracted]) -> Iterator[str]:
+    for aggregate, contracted in groupby(classes, key=lambda cls: cls.AGGREGATE):
         yield f"## {aggregate}\n"
-        yield from map(_event, events)
+        yield f"{_topic(aggregate)}\n"
+        yield from map(_event, contracted)
 
 
-def _event(event_class: type[Event]) -> str:
-    schema = avro_schema(event_class)
-    file = f"schemas/{event_class.AGGREGATE}/{event_class.__name__}.v{event_class.VERSION}.avsc"
+def _topic(aggregate: str) -> str:
+    if aggregate == AGGREGATE_OF_ENTRIES:
+        return (
+            f"Topic `{entries_topic(NAMESPACE)}`, key: the id of the stream of the event. One flat"
+            " record for each event that names an amount, written with it or not at all; for"
+            " warehouses and SQL engines, which take it without code."
+        )
+    return f"Topic `{events_topic(NAMESPACE, aggregate)}`, key: the id of the stream."
+
+
+def _event(contracted: Contracted) -> str:
+    schema = avro_schema(contracted)
+    file = f"schemas/{contracted.AGGREGATE}/{contracted.__name__}.v{contracted.VERSION}.avsc"
     lines = [
-        f"### {event_class.__name__}",
+        f"### {contracted.__name__}",
         "",
         schema["doc"],
         "",
-        f"Version {event_class.VERSION}: [{file}](../{file})",
+        f"Version {contracted.VERSION}: [{file}](../{file})",
         "",
         *_table(schema),
     ]

@@ -1,14 +1,16 @@
 """``acta schemas``: the contracts with other services, for those who work on Acta."""
 
+import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handlers.cli.arguments import AsJson
-from handlers.cli.output import say, write_json
+from handlers.cli.output import say, tell, write_json
 from handlers.faults import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Write, check and publish the Avro schemas of the events.", no_args_is_help=True
+    help="Write, check, publish and serve the Avro schemas of the events.", no_args_is_help=True
 )
 
 Project = Annotated[
@@ -34,7 +36,7 @@ Project = Annotated[
 
 @app.command(epilog="Example: acta schemas write")
 def write(project: Project = None, as_json: AsJson = False) -> None:
-    """Write schemas and docs/events.md from the event classes; a published schema never changes."""
+    """Write schemas, ids and documents from the event classes; a published schema never changes."""
     with _contracts(project) as contracts:
         written = contracts.write()
     _answer({"written": written}, written or ["nothing to write"], as_json=as_json)
@@ -42,7 +44,7 @@ def write(project: Project = None, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: acta schemas check --json")
 def check(project: Project = None, as_json: AsJson = False) -> None:
-    """Hold the schemas against the event classes, what is published, and each other."""
+    """Hold schemas, ids, golden files and documents against the event classes and each other."""
     with _contracts(project) as contracts:
         problems = contracts.problems()
     lines = [str(problem) for problem in problems]
@@ -57,6 +59,42 @@ def publish(project: Project = None, as_json: AsJson = False) -> None:
     with _contracts(project) as contracts:
         published = contracts.publish()
     _answer({"published": published}, published or ["nothing new to publish"], as_json=as_json)
+
+
+@app.command(epilog="Example: acta schemas serve --port 18081")
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option("--port", help="Port to listen on; 0: any that is free.", min=0, max=65535),
+    ] = 18081,
+    project: Project = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve the schemas as a registry would, to be read, until SIGTERM or SIGINT.
+
+    Readers take this address as schema.registry.url; it needs neither Kafka nor the database.
+    """
+    from handlers.settings import read_settings
+    from handlers.streams.schema_server import KnownSchemas, SchemaServer
+
+    namespace = read_settings().kafka_namespace
+    with (
+        _contracts(project) as contracts,
+        SchemaServer(KnownSchemas(contracts, namespace), host, port) as server,
+    ):
+
+        def stop(*_: object) -> None:
+            # In a thread: the one that is interrupted here is the one that serves.
+            Thread(target=server.shutdown).start()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        if as_json:
+            write_json({"url": server.url})
+        else:
+            tell(f"Serving the schemas at {server.url}; SIGTERM or SIGINT ends it.")
+        server.serve_forever()
 
 
 def _answer(answer: object, lines: list[str], *, as_json: bool) -> None:

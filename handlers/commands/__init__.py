@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domain.account import AccountDecision
 from domain.actor import Actor
 from domain.command import Command
+from domain.disclosure import OpenPersonalValue
 from domain.invitation import InvitationDecision
 from domain.invitation_import import ImportInvitations
 from domain.membership import MembershipDecision
@@ -13,6 +14,7 @@ from domain.study_history import StudyContent
 from domain.subscription import SubscriptionDecision
 from handlers.commands import (
     account,
+    disclosure,
     invitation,
     invitation_import,
     membership,
@@ -55,6 +57,8 @@ def draft(command: Command, actor: Actor, situation: Situation) -> Draft:
         append = membership.draft(command, actor, situation)
     elif isinstance(command, StudyContent):
         append = study_history.draft(command, actor, situation)
+    elif isinstance(command, OpenPersonalValue):
+        append = disclosure.draft(command, actor, situation)
     else:
         raise NotImplementedError(f"no aggregate takes {type(command).__name__}")
     return Draft(append, _registrant(actor, append))

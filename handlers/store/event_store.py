@@ -225,6 +225,11 @@ class EventStore:
         found = self._recorded("stream = %s ORDER BY version DESC LIMIT 1", (stream,))
         return found[0] if found else None
 
+    def event(self, event_id: UUID) -> Recorded | None:
+        """The event with this id, wherever in the log it stands; None where there is none."""
+        found = self._recorded("event_id = %s", (event_id,))
+        return found[0] if found else None
+
     def version(self, stream: UUID) -> int:
         """The version of a stream; 0 where there is none."""
         rows = self._rows(

@@ -7,7 +7,10 @@ from uuid import UUID
 
 from psycopg import Connection, sql
 
-__all__ = ["Row", "head", "read_rows", "settled_position"]
+__all__ = [
+    "CarriedRow", "Lag", "Row", "event_id_at", "head", "lag_behind", "read_carried", "read_rows",
+    "settled_position",
+]  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -67,3 +70,77 @@ def read_rows(connection: Connection, *, after: int, up_to: int, limit: int) -> 
     cursor = connection.cursor(binary=True)
     cursor.execute(_BETWEEN, (after, up_to, limit))
     return [Row._make(row) for row in cursor.fetchall()]
+
+
+class CarriedRow(NamedTuple):
+    """An event as the relay carries it: nothing is opened, and ids are text."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    payload: bytes
+    event_id: str
+    recorded_at: datetime
+    command_id: str | None
+    correlation_id: str | None
+
+
+_CARRIED = """
+SELECT position, stream::text, version, topic, payload, event_id::text, recorded_at,
+       command_id::text, correlation_id::text
+FROM (
+    SELECT *, sum(octet_length(payload)) OVER (ORDER BY position) - octet_length(payload) AS before
+    FROM (
+        SELECT * FROM ledger.events WHERE position > %s AND position <= %s
+        ORDER BY position LIMIT %s
+    ) AS next
+) AS measured
+WHERE before < %s
+ORDER BY position
+"""
+
+
+def read_carried(
+    connection: Connection, *, after: int, up_to: int, limit: int, limit_bytes: int
+) -> Sequence[CarriedRow]:
+    """Events behind one position up to another, which must be settled.
+
+    At most ``limit`` of them, and no further one once their payloads have ``limit_bytes``.
+    """
+    cursor = connection.cursor(binary=True)
+    cursor.execute(_CARRIED, (after, up_to, limit, limit_bytes))
+    return [CarriedRow._make(row) for row in cursor.fetchall()]
+
+
+def event_id_at(connection: Connection, position: int) -> str | None:
+    """The id of the event at a position; None if none is there."""
+    row = connection.execute(
+        "SELECT event_id::text FROM ledger.events WHERE position = %s", (position,)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+class Lag(NamedTuple):
+    """How far whoever knows the log up to some position is behind its head.
+
+    Attributes:
+        events: counted in positions, of which those of failed writes stay empty.
+        seconds: how long the oldest event behind the position has been in the log.
+    """
+
+    head: int
+    events: int
+    seconds: float
+
+
+def lag_behind(connection: Connection, position: int) -> Lag:
+    """How far a position is behind the head of the log, now."""
+    row = connection.execute(
+        "SELECT (SELECT max(position) FROM ledger.events),"
+        " (SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8"
+        " FROM ledger.events WHERE position > %s ORDER BY position LIMIT 1)",
+        (position,),
+    ).fetchone()
+    last, seconds = row or (None, None)
+    return Lag(last or 0, max(0, (last or 0) - position), max(0.0, seconds or 0.0))

@@ -183,6 +183,18 @@ class Vault:
             return None
         return open_sealed(sealed, key.key, self._cipher, event_id=event_id, field=field)
 
+    def has_key(self, sealed: Sealed) -> bool:
+        """Whether the key of a value is still there: by the database, whatever is remembered.
+
+        Raises:
+            NotOpened: it is no sealed value of a known format.
+        """
+        with reachable(), self._database.connection() as connection:
+            row = connection.execute(
+                "SELECT FROM vault.keys WHERE id = %s", (read_header(sealed).key_id,)
+            ).fetchone()
+        return row is not None
+
     def person(self, kind: str, digest: bytes) -> UUID | None:
         """Whom an e-mail or RUT belongs to, by its digest."""
         return self.persons(kind, [digest]).get(digest)

@@ -25,6 +25,7 @@ NAMES = {
         "AccountManagerAssigned", "AccountSuspended", "AccountReinstated", "RoleAssigned",
         "MemberRemoved", "AccountBecameIndividual", "AccountClosed", "PersonErased",
     ],
+    "disclosure": ["PersonalValueOpened"],
     "invitation": [
         "InvitationSent", "InvitationSentAgain", "InvitationCorrected", "InvitationRevoked",
         "InvitationExpired", "InvitationAccepted", "InviteeErased",

@@ -5,6 +5,7 @@ import pytest
 import domain.authority  # noqa: F401  brings every event into the registry
 from domain.account import ReinstateAccount, Role, SuspendAccount, SuspensionReason
 from domain.actor import Actor
+from domain.disclosure import OpeningReason, OpenPersonalValue, PersonalValueOpened
 from domain.event import Event, EventOfAccount, event_classes
 from domain.membership import ChangeRole, RemoveMember
 from domain.personal import personal_fields
@@ -23,7 +24,9 @@ from tests.handlers.stories import (
 )
 from tests.schemas.examples import example
 
-OF_ACCOUNTS = [cls for cls in event_classes() if issubclass(cls, EventOfAccount)]
+OF_ACCOUNTS = [
+    cls for cls in event_classes() if issubclass(cls, EventOfAccount | PersonalValueOpened)
+]
 EVENT_CLASSES = pytest.mark.parametrize("event_class", OF_ACCOUNTS, ids=lambda cls: cls.TOPIC)
 
 
@@ -126,6 +129,24 @@ def test_values_are_kept_sealed(story: Story) -> None:
         text = "".join(row for (row,) in rows)
     assert "UserRegistered" in text
     assert not [word for word in ("ana@", "Rojas", "961234567") if word.lower() in text.lower()]
+
+
+@pytest.mark.rule("G1")
+def test_a_history_tells_who_opened_what(story: Story) -> None:
+    """So that an auditor and the person can see it."""
+    ana = story.register(ANA)
+    (registered,) = story.events()
+    opening = OpenPersonalValue(
+        at=BEGINNING, event=registered.event_id, field="email", reason=OpeningReason.SUPPORT
+    )
+    story.ask(opening, MANAGER)
+    story.acta.projector.catch_up()
+    line = story.acta.queries.history(ana.who, BEGINNING, AUDITOR).lines[-1].line
+    assert (line.actor_kind, line.actor, line.person) == ("account_manager", MANAGER.id, ana.person)
+    assert line.line == (
+        f"Opened email of account.UserRegistered, event {registered.event_id}: support"
+    )
+    assert line.sealed == {}
 
 
 # ---------------------------------------------------------------- institutions

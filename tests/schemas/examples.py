@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from hypothesis import strategies as st
@@ -11,8 +11,11 @@ from pydantic import AwareDatetime, BaseModel
 
 from domain.event import Event
 from domain.personal import Sealed, personal_fields
+from schemas.entries import Entry
 
-__all__ = ["any_event", "example"]
+__all__ = ["ContractedT", "any_event", "example"]
+
+ContractedT = TypeVar("ContractedT", bound=Event | Entry)
 
 LONG = 2**63
 
@@ -41,20 +44,20 @@ WORDS = {
 }
 
 
-def example(event_class: type[Event]) -> Event:
+def example(contracted: type[ContractedT]) -> ContractedT:
     """An event with a value in each field, the same each time; personal values in clear."""
-    personal = personal_fields(event_class)
-    return event_class.model_validate(
-        {
-            name: WORDS.get(name, name) if name in personal else _example(name, field.annotation)
-            for name, field in event_class.model_fields.items()
-        }
-    )
+    personal = personal_fields(contracted)
+    fields = contracted.model_fields.items()
+    values = {
+        name: WORDS.get(name, name) if name in personal else _example(name, field.annotation)
+        for name, field in fields
+    }
+    return cast(ContractedT, contracted.model_validate(values))
 
 
-def any_event(event_class: type[Event]) -> st.SearchStrategy[Event]:
-    """Any event of a class that the log could hold, its personal values sealed."""
-    return _any_record(event_class)
+def any_event(contracted: type[ContractedT]) -> st.SearchStrategy[ContractedT]:
+    """Any event of a class that the log could hold, its personal values sealed; or any entry."""
+    return _any_record(contracted)
 
 
 def _example(name: str, annotation: Any) -> Any:

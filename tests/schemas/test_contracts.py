@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from pydantic import StringConstraints
 from typer.testing import CliRunner, Result
 
 from domain.account import UserRegistered
@@ -25,7 +26,7 @@ FILE = "schemas/account/UserRegistered.v1.avsc"
 def blank(tmp_path: Path) -> Contracts:
     """A project where nothing is written yet but what older versions were published as."""
     project, copy = Contracts(), Contracts(tmp_path)
-    current = {cls.TOPIC for cls in project.events}
+    current = {cls.TOPIC for cls in project.classes}
     older = {topic: frozen for topic, frozen in project.published().items() if topic not in current}
     for topic in older:
         for kept, place in (
@@ -34,7 +35,8 @@ def blank(tmp_path: Path) -> Contracts:
         ):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(kept.read_bytes())
-    (tmp_path / "schemas" / "published.json").write_text(json.dumps(older), encoding="utf-8")
+    listed = {topic: frozen._asdict() for topic, frozen in older.items()}
+    (tmp_path / "schemas" / "published.json").write_text(json.dumps(listed), encoding="utf-8")
     return copy
 
 
@@ -85,8 +87,9 @@ def test_a_fresh_copy_holds(contracts: Contracts) -> None:
 
 def test_writing_twice_writes_once(tmp_path: Path) -> None:
     first = Contracts(tmp_path).write()
-    assert set(first) >= {FILE, "docs/events.md"}
-    assert len(first) == len(known_events()) + 1
+    documents = {"schemas/ids.json", "docs/events.md", "docs/asyncapi.yaml"}
+    assert set(first) >= {FILE, "schemas/entries/Entry.v1.avsc", *documents}
+    assert len(first) == len(Contracts().classes) + len(documents)
     assert Contracts(tmp_path).write() == []
 
 
@@ -117,7 +120,7 @@ def test_a_published_file_that_was_edited_comes_back_by_writing(contracts: Contr
 
 def test_the_catalogue_names_every_event_and_field(contracts: Contracts) -> None:
     text = (contracts.project / "docs" / "events.md").read_text(encoding="utf-8")
-    for cls in known_events():
+    for cls in contracts.classes:
         assert f"### {cls.__name__}\n" in text
         assert f"(../schemas/{cls.AGGREGATE}/{cls.__name__}.v{cls.VERSION}.avsc)" in text
         for name in cls.model_fields:
@@ -128,7 +131,7 @@ def test_the_catalogue_names_every_event_and_field(contracts: Contracts) -> None
 def test_a_catalogue_edited_by_hand_is_told(contracts: Contracts) -> None:
     (contracts.project / "docs" / "events.md").write_text("# Nothing happens\n", encoding="utf-8")
     assert said(contracts) == [
-        "docs/events.md: the catalogue differs from the event classes; run acta schemas write"
+        "docs/events.md: it differs from the event classes; run acta schemas write"
     ]
 
 
@@ -194,6 +197,172 @@ def test_nothing_is_published_while_something_is_wrong(contracts: Contracts) -> 
     assert contracts.published() == before
 
 
+# ---------------------------------------------------------------- each contract has an id
+
+
+def ids_in(contracts: Contracts) -> dict[str, int]:
+    ids: dict[str, int] = json.loads(
+        (contracts.project / "schemas" / "ids.json").read_text(encoding="utf-8")
+    )
+    return ids
+
+
+def set_ids(contracts: Contracts, ids: object) -> None:
+    path = contracts.project / "schemas" / "ids.json"
+    path.write_text(ids if isinstance(ids, str) else json.dumps(ids), encoding="utf-8")
+
+
+def test_every_contract_file_has_an_id_of_its_own(contracts: Contracts) -> None:
+    ids = contracts.ids()
+    assert {*ids} == {*contracts.topics()}
+    assert len({*ids.values()}) == len(ids)
+    assert min(ids.values()) >= 1
+    assert [contracts.schema_id(topic) for topic in ids] == [*ids.values()]
+
+
+def test_ids_that_were_given_stay_and_a_new_contract_gets_the_next(fence: Contracts) -> None:
+    before = fence.ids()
+    newer = Contracts(fence.project, [painted_in_a_newer_version()])
+    newer.write()
+    assert newer.ids() == before | {"fence.Painted.v2": max(before.values()) + 1}
+
+
+def test_a_lock_file_that_is_lost_comes_back_with_the_published_ids(contracts: Contracts) -> None:
+    before = contracts.ids()
+    (contracts.project / "schemas" / "ids.json").unlink()
+    assert contracts.write() == ["schemas/ids.json"]
+    assert contracts.ids() == before
+
+
+def test_the_versions_of_a_fact_are_listed_the_oldest_first(contracts: Contracts) -> None:
+    topics = contracts.topics()
+    first = topics.index("subscription.SubscriptionStarted.v1")
+    assert topics[first + 1] == "subscription.SubscriptionStarted.v2"
+
+
+def test_a_contract_without_an_id_is_told(contracts: Contracts) -> None:
+    ids = ids_in(contracts)
+    del ids[REGISTERED]
+    set_ids(contracts, ids)
+    assert said(contracts) == [
+        f"schemas/ids.json: {REGISTERED} has no id; run acta schemas write",
+    ]
+
+
+def test_an_id_that_two_contracts_have_is_told(blank: Contracts) -> None:
+    blank.write()
+    set_ids(blank, ids_in(blank) | {REGISTERED: ids_in(blank)["entries.Entry.v1"]})
+    (line,) = said(blank)
+    assert f"{REGISTERED} and entries.Entry.v1 have the same id" in line
+
+
+def test_an_id_of_no_contract_is_told(contracts: Contracts) -> None:
+    set_ids(contracts, ids_in(contracts) | {"account.UserForgotten.v1": 4711})
+    assert said(contracts) == [
+        "schemas/ids.json: account.UserForgotten.v1 is no contract; take its line out"
+    ]
+
+
+def test_an_id_that_was_published_does_not_change(contracts: Contracts) -> None:
+    was = ids_in(contracts)[REGISTERED]
+    set_ids(contracts, ids_in(contracts) | {REGISTERED: 4711})
+    (line,) = said(contracts)
+    assert line == (
+        f"schemas/ids.json: {REGISTERED} was published with the id {was}, and has 4711;"
+        " bring it back from version control"
+    )
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**31, True, "1", 1.5, None])
+def test_what_is_no_id_is_told(contracts: Contracts, number: object) -> None:
+    set_ids(contracts, ids_in(contracts) | {REGISTERED: number})
+    (line,) = said(contracts)
+    assert line == (
+        f"schemas/ids.json: the id of {REGISTERED} is no number that an id can be;"
+        " bring it back from version control"
+    )
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a.B.v1": 1, "a.B.v1": 2}'])
+def test_a_lock_file_that_cannot_be_read_is_told(contracts: Contracts, content: str) -> None:
+    set_ids(contracts, content)
+    assert said(contracts) == [
+        "schemas/ids.json: it cannot be read as what it is; bring it back, or write it anew"
+    ]
+
+
+# ---------------------------------------------------------------- golden files still read
+
+
+def golden_of(contracts: Contracts, topic: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(contracts.golden(topic).read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "told"),
+    [
+        ("payload", "{", "it no longer reads"),
+        ("avro", "00", "it no longer reads"),
+        ("avro", "no bytes", "it no longer reads"),
+        ("opened", {}, "it reads otherwise than it says"),
+    ],
+)
+def test_a_golden_file_that_no_longer_reads_is_told(
+    contracts: Contracts, part: str, value: object, told: str
+) -> None:
+    content = golden_of(contracts, REGISTERED) | {part: value}
+    contracts.golden(REGISTERED).write_text(json.dumps(content), encoding="utf-8")
+    (line,) = said(contracts)
+    assert line.startswith(f"tests/schemas/golden/{REGISTERED}.json: {told}")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}"])
+def test_a_golden_file_that_is_none_is_told(contracts: Contracts, content: str) -> None:
+    contracts.golden(REGISTERED).write_text(content, encoding="utf-8")
+    (line,) = said(contracts)
+    assert "it no longer reads" in line
+
+
+def test_a_golden_file_whose_two_forms_differ_is_told(contracts: Contracts) -> None:
+    content = golden_of(contracts, REGISTERED)
+    content["payload"] = content["payload"].replace('"language":"es"', '"language":"en"')
+    content["opened"]["language"] = "en"
+    contracts.golden(REGISTERED).write_text(json.dumps(content), encoding="utf-8")
+    (line,) = said(contracts)
+    assert "for a topic does not read as what it holds for the log" in line
+
+
+def test_a_class_that_became_stricter_than_its_contract_is_told(fence: Contracts) -> None:
+    """The schema is the same, and yet what was written can no longer be read."""
+    stricter = Contracts(fence.project, [painted_by_the_rules()])
+    assert avsc(stricter.events[0]) == avsc(fence.events[0])
+    (line,) = said(stricter)
+    assert line.startswith("tests/schemas/golden/fence.Painted.v1.json: it no longer reads (Valid")
+
+
+# ---------------------------------------------------------------- fields are described
+
+
+@pytest.mark.usefixtures("throw_away_registry")
+def test_a_field_without_words_is_told(tmp_path: Path) -> None:
+    class WallFact(EventOfAccount, aggregate="wall"):
+        """What all facts about a wall carry."""
+
+    class Built(WallFact):
+        """The wall stands."""
+
+        stones: int
+
+    contracts = Contracts(tmp_path, [Built])
+    contracts.write()
+    (line,) = said(contracts)
+    assert line == (
+        "schemas/wall/Built.v1.avsc: Built.stones is not described;"
+        " give it a docstring, and run acta schemas write"
+    )
+
+
 # ---------------------------------------------------------------- versions of one fact
 
 PAINTER = Personal(of="person", purpose=Purpose.IDENTITY)
@@ -228,6 +397,18 @@ def painted_in_a_newer_version() -> type[Event]:
     return Painted
 
 
+def painted_by_the_rules() -> type[Event]:
+    """The same event later, in whose class not every colour is a colour."""
+
+    class Painted(painted()):  # type: ignore[misc]  # made anew each time
+        """The fence has a colour."""
+
+        colour: Annotated[str, StringConstraints(pattern="^#[0-9a-f]{6}$")]
+        """The colour."""
+
+    return Painted
+
+
 def painted_otherwise() -> type[Event]:
     """The same event, changed and not raised."""
 
@@ -253,10 +434,12 @@ def fence(tmp_path: Path, throw_away_registry: None) -> Contracts:  # noqa: ARG0
 def test_a_published_event_grows_by_a_new_version(fence: Contracts) -> None:
     """The first version stays as it is beside the second."""
     newer = Contracts(fence.project, [painted_in_a_newer_version()])
-    assert newer.write() == ["schemas/fence/Painted.v2.avsc", "docs/events.md"]
+    assert newer.write() == [
+        "schemas/fence/Painted.v2.avsc", "schemas/ids.json", "docs/events.md", "docs/asyncapi.yaml",
+    ]  # fmt: skip
     assert said(newer) == []
     assert newer.publish() == ["fence.Painted.v2"]
-    assert {*newer.published()} == {"fence.Painted.v1", "fence.Painted.v2"}
+    assert {*newer.published()} == {"fence.Painted.v1", "fence.Painted.v2", "entries.Entry.v1"}
     assert newer.publish() == []
 
 
@@ -364,8 +547,9 @@ def test_write_and_publish_say_what_they_did(blank: Contracts) -> None:
 
 def test_write_refuses_to_change_what_is_published(contracts: Contracts) -> None:
     """A fault with one message and what to do, as for all commands."""
-    published = contracts.published() | {REGISTERED: "0" * 64}
     path = contracts.project / "schemas" / "published.json"
+    published = json.loads(path.read_text(encoding="utf-8"))
+    published[REGISTERED]["sha256"] = "0" * 64
     path.write_text(json.dumps(published), encoding="utf-8")
     fault = run(contracts, "write").exception
     assert isinstance(fault, InvalidInput)

@@ -1,7 +1,7 @@
 """Bad input: one clear message that names the place and the mend, and nothing half-done."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -284,13 +284,21 @@ def assert_stopped(ended: Ended, message: str, mend: str) -> None:
     assert_discreet(ended)
 
 
-COMMANDS: dict[str, Callable[[Path], list[object]]] = {
+def opening(event: object = None, field: str = "email", **options: str) -> list[str]:
+    """Somebody wants to read a value, with what is told in place of what is fine."""
+    fine = {"actor": f"auditor:{uuid4()}", "reason": "audit"}
+    given = [part for name, value in (fine | options).items() for part in (f"--{name}", value)]
+    return ["open", str(event or uuid4()), field, *given]
+
+
+COMMANDS: dict[str, Callable[[Path], Sequence[object]]] = {
     "apply": lambda folder: ["apply", written(folder, registration())],
     "check": lambda _: ["check", ANA, "content"],
     "billing": lambda _: ["billing", ANA],
     "history": lambda _: ["history", ANA],
     "study": lambda _: ["study", ANA],
     "erase": lambda _: ["erase", ANA, "--actor", f"account_manager:{uuid4()}", "--yes"],
+    "open": lambda _: opening(),
     "status": lambda _: ["status"],
     "project": lambda _: ["project", "--once"],
     "keys rotate": lambda _: ["keys", "rotate"],
@@ -456,6 +464,10 @@ BAD_ARGUMENTS: dict[str, tuple[list[str], str, str]] = {
         ["erase", ANA, "--actor", f"person:{uuid4()}", "--id", CANARY], "--id: the id is not a",
         "hexadecimal",
     ),
+    "event id": (opening(CANARY), "EVENT: the id is not a UUID", "hexadecimal"),
+    "field": (opening(field=CANARY), "FIELD is no personal value of any event", "email"),
+    "reason": (opening(reason=CANARY), "--reason is no code that there is", "notify"),
+    "no id of an asker": (opening(actor="auditor"), "--actor has no id", "KIND:ID"),
     "command": (["commands", "RegistrUser"], "no command of that name", "mean RegisterUser?"),
     "event": (["events", "PersonErazed"], "no event of that name", "mean PersonErased?"),
     "read model": (["project", "--rebuild", CANARY], "no read model of that name", "access"),
@@ -479,6 +491,7 @@ def test_an_argument_that_cannot_be_read(shared_terminal: Terminal, case: str) -
         ["check", ANA, "content", "--at-least", "many"],
         ["check", ANA, "content", "--deadline", "-1"],
         ["erase", ANA],
+        ["open", str(uuid4()), "email", "--actor", f"auditor:{uuid4()}"],
         ["unknown"],
         ["keys", "unknown"],
     ],

@@ -23,14 +23,19 @@ from psycopg import Connection
 from pydantic import ValidationError
 
 from domain.account import RegisterUser
-from domain.personal import Purpose
+from domain.actor import Actor, ActorKind
+from domain.disclosure import OpeningReason, OpenPersonalValue
+from domain.personal import Purpose, personal_fields
+from domain.refusal import Refused
 from handlers.cli import main
 from handlers.cli.apply import LineReport, apply_lines
 from handlers.composition import Acta, open_ledger
 from handlers.faults import Fault
+from handlers.ledger import OpenedValue
 from handlers.settings import Settings
 from handlers.store.database import connect
 from handlers.store.embedded import EmbeddedServer
+from handlers.store.mapper import to_recorded
 from handlers.store.sealing import Cipher
 from handlers.store.vault import INDEX_SECRET, INPUT_SECRET
 from tests.handlers.store.canaries import Canaries, Canary, files_of, tables_of
@@ -370,11 +375,34 @@ def use(acta: Acta, cage: Cage) -> list[str]:
     assert {report.outcome for report in apply(refused_lines(cage))} == {"refused"}
     assert {report.outcome for report in apply(faulty_lines(cage))} == {"faulty"}
     said += faults(acta, cage)
+    said += openings(acta, cage)
     at = (NOON + timedelta(days=1)).isoformat()
     erase = line("ErasePerson", STAFF, account=cage.email("erased_email"), at=at)
     assert [report.outcome for report in apply([erase])] == ["applied"]
     acta.projector.catch_up()
     return said
+
+
+def openings(acta: Acta, cage: Cage) -> list[str]:
+    """Every value that there is, opened by an auditor: the values are in nobody else's hands."""
+    auditor = Actor(kind=ActorKind.AUDITOR, id=uuid4())
+    log = filter(None, map(to_recorded, acta.store.batch(after=0, limit=1000)))
+    wanted = [
+        OpenPersonalValue(at=NOON, event=recorded.event_id, field=name, reason=OpeningReason.AUDIT)
+        for recorded in log
+        for name in personal_fields(type(recorded.event))
+        if getattr(recorded.event, name) is not None
+    ]
+    opened: list[OpenedValue] = []
+    for command in wanted:
+        try:
+            opened.append(acta.ledger.open_value(command, auditor, uuid4()))
+        except Refused as refusal:
+            assert refusal.rule == "A11"  # noqa: PT017  most are opened
+    values = " ".join(answer.value.lower() for answer in opened)
+    kept = {name for name in cage.kept if not name.startswith("gone_")}
+    assert {name for name in kept if cage[name].lower() not in values} == set()
+    return [repr(answer) for answer in opened]
 
 
 def faults(acta: Acta, cage: Cage) -> list[str]:

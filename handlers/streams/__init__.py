@@ -1,0 +1,1 @@
+"""Kafka: how the log is carried to other services."""

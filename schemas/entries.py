@@ -1,0 +1,237 @@
+"""The flat record of money: one type for every event that names an amount.
+
+Events are for services that want to know what happened. Warehouses and SQL engines want rows of one
+shape, and take them from ``acta.entries.v1`` without code: only text, whole numbers, days, and
+instants in milliseconds, which is the most that Kafka Connect knows; nothing sealed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+
+from domain.event import Event
+from domain.money import Currency
+from domain.subscription import DeclineReason, PaymentMeans, TaxDocumentKind
+
+__all__ = [
+    "ENTRIES",
+    "IN_MILLISECONDS",
+    "WITHOUT_ENTRY",
+    "Entry",
+    "EntryKind",
+    "entry",
+    "entry_values",
+    "has_entry",
+]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+EPOCH_DAY = EPOCH.toordinal()
+
+
+class Milliseconds:
+    """Marks an instant that a contract holds in milliseconds rather than microseconds."""
+
+
+IN_MILLISECONDS = Milliseconds()
+
+
+class EntryKind(StrEnum):
+    """What happened to the money."""
+
+    PAYMENT_CAPTURED = "payment_captured"
+    PAYMENT_DECLINED = "payment_declined"
+
+
+def _whole_milliseconds(instant: datetime) -> datetime:
+    return EPOCH + (instant - EPOCH) // MILLISECOND * MILLISECOND
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_whole_milliseconds), IN_MILLISECONDS]
+
+
+class Entry(BaseModel):
+    """An amount of money that an event names, in a row like every other.
+
+    The sum of received_minor over an account and a currency is what came in from that account.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+    AGGREGATE: ClassVar[str] = "entries"
+    VERSION: ClassVar[int] = 1
+    TOPIC: ClassVar[str] = "entries.Entry.v1"
+
+    event_id: str
+    """The event that names the amount, by its id; it makes one entry."""
+    kind: EntryKind
+    """What happened."""
+    position: int
+    """The place of the event in the whole log; it grows and has gaps."""
+    stream: str
+    """The stream of the event; the key of this record."""
+    version: int
+    """The place of the event in its stream, where not every event has an entry."""
+    occurred_at: Instant
+    """Business time: when it happened, which may lie before the time of recording."""
+    recorded_at: Instant
+    """When the ledger recorded it."""
+    account: str
+    """The account, by a random id that it keeps for good (A6)."""
+    person: str
+    """The person whom the event is about, by a random id."""
+    subscription: str
+    """The subscription, which an account keeps through lapses and reactivations (A6)."""
+    amount_minor: int
+    """The amount that the event names, in minor units of the currency."""
+    received_minor: int
+    """What came in by it, in minor units: the amount of a capture, 0 for a decline."""
+    currency: Currency
+    """ISO 4217 code."""
+    payment: str | None = None
+    """Id of the payment."""
+    payer: str | None = None
+    """The person who paid, by a random id."""
+    means: PaymentMeans | None = None
+    """Card or transfer."""
+    plan: str | None = None
+    """The plan that was paid for."""
+    price_version: int | None = None
+    """The version of the prices that the amount follows from."""
+    period_from: date | None = None
+    """First day paid for."""
+    period_to: date | None = None
+    """Last day paid for."""
+    time_zone: str | None = None
+    """The time zone of both days."""
+    gateway_reference: str | None = None
+    """What the gateway or the bank calls the payment; never a card number."""
+    reason: DeclineReason | None = None
+    """Why a charge was declined."""
+    tax_document: TaxDocumentKind | None = None
+    """The kind of tax document that the payment gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the entry of a fact says.
+
+    Attributes:
+        received: how often its amount came in: 1 for a capture, 0 where nothing moved, -1 where
+            money goes back.
+    """
+
+    kind: EntryKind
+    received: int
+
+
+ENTRIES: dict[str, Money] = {
+    "subscription.PaymentCaptured": Money(EntryKind.PAYMENT_CAPTURED, received=1),
+    "subscription.PaymentDeclined": Money(EntryKind.PAYMENT_DECLINED, received=0),
+}
+"""Every fact that has an entry, whatever its version."""
+
+WITHOUT_ENTRY: dict[str, str] = {
+    "subscription.PlanConfirmed": "it agrees to a price, and no money moves or was to move",
+}
+"""Every fact that names an amount and has no entry, and why."""
+
+OF_THE_EVENT = (
+    "account", "person", "subscription", "amount_minor", "currency", "payment", "payer", "means",
+    "plan", "price_version", "time_zone", "gateway_reference", "reason", "tax_document",
+)  # fmt: skip
+"""What an entry takes over as it stands in the log; what an event lacks is null."""
+
+
+def has_entry(topic: str) -> bool:
+    """Whether events stored under this topic have an entry."""
+    return topic.rpartition(".")[0] in ENTRIES
+
+
+def entry_values(
+    topic: str,
+    values: Mapping[str, Any],
+    *,
+    event_id: str,
+    position: int,
+    stream: str,
+    version: int,
+    recorded_at: datetime,
+) -> dict[str, Any]:
+    """The entry of a stored event that has one, as it goes into Avro.
+
+    Args:
+        topic: that under which the event is stored.
+        values: the stored fields, as JSON has them; they are not changed.
+        event_id: in text, like ``stream``.
+        position: of the event in the log.
+        stream: of the event.
+        version: of the event in its stream.
+        recorded_at: when the store wrote it.
+
+    Raises:
+        ValueError: a value is missing, or not of its type; the message does not repeat it.
+    """
+    money = ENTRIES[topic.rpartition(".")[0]]
+    try:
+        found: dict[str, Any] = {name: values.get(name) for name in OF_THE_EVENT}
+        found["event_id"] = event_id
+        found["kind"] = money.kind.value
+        found["position"] = position
+        found["stream"] = stream
+        found["version"] = version
+        found["occurred_at"] = _milliseconds(datetime.fromisoformat(values["occurred_at"]))
+        found["recorded_at"] = _milliseconds(recorded_at)
+        found["received_minor"] = money.received * values["amount_minor"]
+        found["period_from"] = _days(values.get("period_from"))
+        found["period_to"] = _days(values.get("period_to"))
+    except (KeyError, TypeError, ValueError) as error:
+        # The text of the cause may hold the value.
+        raise ValueError(f"{topic}: it makes no entry ({type(error).__name__})") from None
+    return found
+
+
+def entry(
+    event: Event,
+    *,
+    event_id: UUID,
+    position: int,
+    stream: UUID,
+    version: int,
+    recorded_at: datetime,
+) -> Entry | None:
+    """The entry of an event; None if it has none.
+
+    The relay makes entries faster, by ``entry_values``, and means the same.
+    """
+    money = ENTRIES.get(event.TOPIC.rpartition(".")[0])
+    if money is None:
+        return None
+    told = event.model_dump(mode="json", include=set(Entry.model_fields))
+    return Entry.model_validate(
+        told
+        | {
+            "event_id": str(event_id),
+            "kind": money.kind,
+            "position": position,
+            "stream": str(stream),
+            "version": version,
+            "recorded_at": recorded_at,
+            "received_minor": money.received * told["amount_minor"],
+        }
+    )
+
+
+def _milliseconds(instant: datetime) -> int:
+    return (instant - EPOCH) // MILLISECOND
+
+
+def _days(day: str | None) -> int | None:
+    return None if day is None else date.fromisoformat(day).toordinal() - EPOCH_DAY

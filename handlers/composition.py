@@ -3,9 +3,10 @@
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from handlers.faults import InvalidInput
+from handlers.faults import Fault, InvalidInput
 from handlers.ledger import Ledger
 from handlers.queries import Queries
 from handlers.settings import Settings
@@ -16,15 +17,19 @@ from handlers.store.key_folder import KeyFolder
 from handlers.store.migrations import migrate
 from handlers.store.sealing import Cipher
 from handlers.store.vault import Vault
+from handlers.streams.cluster import Cluster
+from handlers.streams.registry import register
 from handlers.workers.projector import Projector
+from handlers.workers.relay import Destination, Relay, RelayStatus, relay_state
 from projections.access import Access
 from projections.account_history import AccountHistory
 from projections.billing_history import BillingHistory
 from projections.institutions import Institutions
 from projections.projection import Projection
 from projections.study_history import StudyHistory
+from schemas.contracts import Contracts
 
-__all__ = ["Acta", "migrate_database", "open_ledger"]
+__all__ = ["Acta", "migrate_database", "open_ledger", "open_relay", "relay_status"]
 
 PROJECTIONS: tuple[Projection, ...] = (
     Access(),
@@ -68,12 +73,7 @@ def open_ledger(
     """
     home = settings.home or default_home()
     with ExitStack() as stack:
-        if settings.database_url is not None:
-            address = settings.database_url.get_secret_value()
-        else:
-            address = _embedded(stack, home, settings)
-        database = Database(address, connect_timeout_seconds=settings.connect_timeout_seconds)
-        stack.callback(database.close)
+        database = _database(stack, home, settings)
         vault = Vault(database, KeyFolder(settings.keys or home / "keys"), cipher)
         stack.callback(vault.forget)
         store = EventStore(database, vault)
@@ -95,6 +95,51 @@ def open_ledger(
         )
 
 
+@contextmanager
+def open_relay(
+    settings: Settings,
+    *,
+    generation: int = 1,
+    waiting: Callable[[Fault], None] = lambda _: None,
+    reached: Callable[[str], None] = lambda _: None,
+) -> Generator[Relay]:
+    """Opens the relay of a generation of topics; it needs no key, and opens nothing.
+
+    Args:
+        settings: see ``handlers.settings.Settings``.
+        generation: of the topics.
+        waiting: told of each outage, once.
+        reached: told each point at which a crash would matter; tests crash there.
+
+    Raises:
+        InvalidInput: no Kafka brokers are set.
+        DatabaseUnavailable: no database, or not of this version.
+        FolderUnusable: a folder or file cannot be used.
+    """
+    contracts = Contracts()
+    with ExitStack() as stack:
+        destination = _destination(settings, generation)
+        database = _database(stack, settings.home or default_home(), settings)
+        yield Relay(
+            database,
+            destination,
+            contracts,
+            partial(_schema_ids, settings, contracts, generation),
+            waiting=waiting,
+            reached=reached,
+        )
+
+
+def relay_status(acta: Acta, settings: Settings, *, generation: int = 1) -> RelayStatus | None:
+    """How far the relay of a generation is; None if none ever began.
+
+    Raises:
+        InvalidInput: no Kafka brokers are set.
+        BrokerUnavailable: the cluster does not answer.
+    """
+    return relay_state(acta.database, _destination(settings, generation))
+
+
 def migrate_database(settings: Settings) -> list[str]:
     """Brings the database to this program's version; returns the names of what was applied.
 
@@ -110,6 +155,33 @@ def migrate_database(settings: Settings) -> list[str]:
     address = settings.administrator_url.get_secret_value()
     with connect(address, timeout_seconds=settings.connect_timeout_seconds) as administrator:
         return migrate(administrator)
+
+
+def _database(stack: ExitStack, home: Path, settings: Settings) -> Database:
+    if settings.database_url is not None:
+        address = settings.database_url.get_secret_value()
+    else:
+        address = _embedded(stack, home, settings)
+    database = Database(address, connect_timeout_seconds=settings.connect_timeout_seconds)
+    stack.callback(database.close)
+    return database
+
+
+def _destination(settings: Settings, generation: int) -> Destination:
+    return Destination(
+        Cluster.of(settings),
+        namespace=settings.kafka_namespace,
+        generation=generation,
+        partitions=settings.kafka_partitions,
+        replication_factor=settings.kafka_replication_factor,
+    )
+
+
+def _schema_ids(settings: Settings, contracts: Contracts, generation: int) -> Callable[[str], int]:
+    if settings.schema_registry_url is None:
+        return contracts.schema_id
+    url = settings.schema_registry_url.get_secret_value()
+    return register(url, contracts, settings.kafka_namespace, generation)
 
 
 def _embedded(stack: ExitStack, home: Path, settings: Settings) -> str:

@@ -15,7 +15,18 @@ from typing import NoReturn
 import typer
 
 from domain.refusal import Refused
-from handlers.cli import answers, catalogue, give, institutions, invite, operate, schemas
+from handlers.cli import (
+    answers,
+    catalogue,
+    disclosure,
+    give,
+    institutions,
+    invite,
+    operate,
+    relay,
+    schemas,
+    subscribe,
+)
 from handlers.cli.output import tell
 from handlers.faults import DatabaseUnavailable, Fault, FolderUnusable
 
@@ -63,9 +74,17 @@ INVITE_EXAMPLE = f"acta invite import {PLAN} people.xlsx --actor person:{PAYER} 
 _offer(invitations, invite.import_list, example=INVITE_EXAMPLE, name="import")
 _offer(invitations, invite.template, example="acta invite template people.xlsx")
 app.add_typer(invitations, name="invite", epilog=f"Example: {INVITE_EXAMPLE}")
+OPEN_EXAMPLE = (
+    "acta open 2f6d1c84-9b35-4e07-8a1c-d4e5f6071829 email phone"
+    " --actor support_staff:7b1e4d93-0c58-4a6f-b2d7-95e8f3a1c604 --reason support"
+)
+_offer(app, disclosure.open_values, example=OPEN_EXAMPLE, name="open")
 _offer(app, give.erase, example=f"acta erase {PAYER} --actor {MANAGER}")
 _offer(app, operate.status, example="acta status")
 _offer(app, operate.project, example="acta project --once")
+_offer(app, relay.relay, example="acta relay --metrics-port 9464")
+SUBSCRIBE_EXAMPLE = "acta subscribe --topic subscription --topic account --group look --once"
+_offer(app, subscribe.subscribe, example=SUBSCRIBE_EXAMPLE)
 _offer(app, operate.migrate, example="acta migrate")
 _offer(keys, operate.rotate, example="acta keys rotate")
 app.add_typer(keys, name="keys", epilog="Example: acta keys rotate")

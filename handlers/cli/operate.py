@@ -3,17 +3,18 @@
 import signal
 from datetime import UTC, datetime
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from handlers.cli.arguments import AsJson
 from handlers.cli.output import progress, say, show_time, table, tell, write_json
-from handlers.faults import InvalidInput
+from handlers.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
     from handlers.composition import Acta
     from handlers.queries import PendingErasure, Status
+    from handlers.settings import Settings
     from handlers.workers.projector import Progress, Projector
 
 __all__ = ["migrate", "project", "rotate", "status"]
@@ -26,14 +27,18 @@ def status(*, as_json: AsJson = False) -> None:
     from handlers.composition import open_ledger
     from handlers.settings import read_settings
 
-    with open_ledger(read_settings()) as acta:
+    settings = read_settings()
+    with open_ledger(settings) as acta:
         state = acta.queries.status()
+        relay = _relay(acta, settings)
     read_models = [
         {"name": name, "position": position, "lag": state.head - position}
         for name, position in state.positions.items()
     ]
     if not as_json:
         _show_status(state)
+        if relay is not None:
+            say(_relay_line(relay))
         return
     write_json(
         {
@@ -43,6 +48,45 @@ def status(*, as_json: AsJson = False) -> None:
             "sizes_bytes": state.sizes_bytes,
             "pending_erasures": state.pending_erasures,
         }
+        | ({} if relay is None else {"relay": relay})
+    )
+
+
+def _relay(acta: "Acta", settings: "Settings") -> dict[str, Any] | None:
+    """How the relay fares; None where none is set up. That brokers are away is part of it."""
+    from handlers.composition import relay_status
+
+    if settings.kafka_bootstrap_servers is None:
+        return None
+    try:
+        found = relay_status(acta, settings)
+    except Fault as fault:
+        return {"fault": fault.message, "remedy": fault.remedy}
+    if found is None:
+        return {"position": 0, "lag_events": acta.store.head(), "last_wrote_at": None}
+    said = found.checkpoint
+    return {
+        "position": said.position,
+        "lag_events": found.lag.events,
+        "lag_seconds": round(found.lag.seconds, 3),
+        "events_per_second": said.events_per_second,
+        "committed": said.committed,
+        "failed": said.failed,
+        "last_wrote_at": said.at,
+    }
+
+
+def _relay_line(relay: dict[str, Any]) -> str:
+    if "fault" in relay:
+        return f"relay: {relay['fault']}. {relay['remedy']}"
+    if relay["last_wrote_at"] is None:
+        return "relay: none has written yet"
+    return (
+        f"relay: position {relay['position']},"
+        f" {relay['lag_events']} events and {relay['lag_seconds']:.0f} s behind;"
+        f" last wrote {show_time(relay['last_wrote_at'])} UTC,"
+        f" at {relay['events_per_second']} events/s;"
+        f" transactions of that run: {relay['committed']} committed, {relay['failed']} failed"
     )
 
 

@@ -63,13 +63,23 @@ def head(connection: Connection) -> int:
 _BETWEEN = sql.SQL(
     "SELECT {} FROM ledger.events WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
 ).format(COLUMNS)
+STRETCH = 1000
 
 
 def read_rows(connection: Connection, *, after: int, up_to: int, limit: int) -> Sequence[Row]:
-    """Events behind one position up to another, which must be settled; at most ``limit``."""
+    """Events behind one position up to another, which must be settled; at most ``limit``.
+
+    Asked for stretch by stretch: whatever the server believes of a log that grew just now, it
+    never sorts all of it for the sake of a few.
+    """
     cursor = connection.cursor(binary=True)
-    cursor.execute(_BETWEEN, (after, up_to, limit))
-    return [Row._make(row) for row in cursor.fetchall()]
+    rows: list[Row] = []
+    while after < up_to and len(rows) < limit:
+        wanted = limit - len(rows)
+        until = min(up_to, after + max(wanted, STRETCH))
+        rows += map(Row._make, cursor.execute(_BETWEEN, (after, until, wanted)).fetchall())
+        after = until
+    return rows
 
 
 class CarriedRow(NamedTuple):
@@ -90,11 +100,9 @@ _CARRIED = """
 SELECT position, stream::text, version, topic, payload, event_id::text, recorded_at,
        command_id::text, correlation_id::text
 FROM (
-    SELECT *, sum(octet_length(payload)) OVER (ORDER BY position) - octet_length(payload) AS before
-    FROM (
-        SELECT * FROM ledger.events WHERE position > %s AND position <= %s
-        ORDER BY position LIMIT %s
-    ) AS next
+    SELECT *, sum(octet_length(payload))
+              OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) - octet_length(payload) AS before
+    FROM ledger.events WHERE position > %s AND position <= %s
 ) AS measured
 WHERE before < %s
 ORDER BY position
@@ -102,14 +110,14 @@ ORDER BY position
 
 
 def read_carried(
-    connection: Connection, *, after: int, up_to: int, limit: int, limit_bytes: int
+    connection: Connection, *, after: int, up_to: int, limit_bytes: int
 ) -> Sequence[CarriedRow]:
-    """Events behind one position up to another, which must be settled.
+    """Events behind one position up to another, which must be settled and near.
 
-    At most ``limit`` of them, and no further one once their payloads have ``limit_bytes``.
+    No further one comes once the payloads of those before it have ``limit_bytes``.
     """
     cursor = connection.cursor(binary=True)
-    cursor.execute(_CARRIED, (after, up_to, limit, limit_bytes))
+    cursor.execute(_CARRIED, (after, up_to, limit_bytes))
     return [CarriedRow._make(row) for row in cursor.fetchall()]
 
 

@@ -1,5 +1,6 @@
 """What the documents show is what happens: their commands are run, their output is compared."""
 
+import json
 import os
 import re
 import shlex
@@ -15,12 +16,17 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from handlers.composition import Acta
 from handlers.settings import Settings
 from handlers.store.embedded import EmbeddedServer, default_home
+from tests.conftest import TestDatabase
+from tests.handlers.stories import ANA, PRICE_MINOR, Story
+from tests.services.sources import AnyBroker, AnyRegistry
 
 PROJECT = Path(__file__).parents[2]
 README = PROJECT / "README.md"
 OPERATIONS = PROJECT / "docs" / "operations.md"
+SUBSCRIBING = PROJECT / "docs" / "subscribing.md"
 ACTA = Path(sys.executable).parent
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -119,11 +125,22 @@ def home(state_folder: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def kafka(broker: AnyBroker, namespace: str) -> dict[str, str]:
+    """Settings of a cluster in which the namespace is the test's own."""
+    return {
+        "ACTA_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "ACTA_KAFKA_NAMESPACE": namespace,
+    }
+
+
 def follow(document: Path, surroundings: dict[str, str], folder: Path) -> None:
     """Runs a document's commands, one after another, and compares what they print.
 
-    They run beside the examples, in a folder to which they may write.
+    They run beside the examples, in a folder to which they may write. The documents speak of the
+    namespace that holds when nobody sets another.
     """
+    namespace = surroundings.get("ACTA_KAFKA_NAMESPACE", "acta")
     (folder / "examples").symlink_to(PROJECT / "examples")
     for shown in shown_commands(document):
         program, *arguments = shlex.split(shown.command)
@@ -131,12 +148,13 @@ def follow(document: Path, surroundings: dict[str, str], folder: Path) -> None:
             [ACTA / program, *arguments], cwd=folder, env=surroundings, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        assert differs(shown.output, ran.stdout.splitlines()) is None, ran.stdout
+        printed = ran.stdout.replace(f'"{namespace}.', '"acta.').splitlines()
+        assert differs(shown.output, printed) is None, ran.stdout
 
 
-def test_readme_shows_what_happens(home: Path, tmp_path: Path) -> None:
+def test_readme_shows_what_happens(home: Path, kafka: dict[str, str], tmp_path: Path) -> None:
     """Its commands, its Python and its SQL are one story, on a fresh ledger."""
-    follow(README, environment(home), tmp_path)
+    follow(README, environment(home) | kafka, tmp_path)
     for program in blocks(README, "python"):
         ran = subprocess.run(
             [sys.executable, "-c", program], cwd=PROJECT, env=environment(home), check=False,
@@ -157,6 +175,60 @@ def test_readme_shows_what_happens(home: Path, tmp_path: Path) -> None:
         "Colegio Los Aromos", "Instituto del Sur",
     }  # fmt: skip
     assert (tmp_path / "people.xlsx").exists()
+
+
+def test_subscribing_shows_what_happens(
+    acta: Acta, database: TestDatabase, kafka: dict[str, str], registry: AnyRegistry, tmp_path: Path
+) -> None:
+    """Its command, its service, and its door to a personal value, on the life of one person."""
+    Story(acta).subscriber(ANA)
+    surroundings = {
+        **environment(tmp_path), **kafka, "ACTA_SCHEMA_REGISTRY_URL": registry.url,
+        "ACTA_DATABASE_URL": database.application, "ACTA_KEYS": str(database.keys),
+    }  # fmt: skip
+    subprocess.run([ACTA / "acta", "relay", "--once"], env=surroundings, check=True)
+    follow(SUBSCRIBING, surroundings, tmp_path)
+    assert _received(database, kafka, registry.url, tmp_path) == PRICE_MINOR
+    assert _opened(acta, surroundings) == ANA
+
+
+def _received(
+    database: TestDatabase, kafka: dict[str, str], registry_url: str, folder: Path
+) -> int:
+    """What the service of the document sums up, with the folder that it takes."""
+    service = blocks(SUBSCRIBING, "python")[0]
+    for shown, actual in (
+        ("127.0.0.1:9092", kafka["ACTA_KAFKA_BOOTSTRAP_SERVERS"]),
+        ("http://127.0.0.1:8081", registry_url),
+        ("acta.subscription.events", f"{kafka['ACTA_KAFKA_NAMESPACE']}.subscription.events"),
+        ("postgresql://…", database.administrator),
+        ("run(handle, versions)", "run(handle, versions, once=True)"),
+    ):
+        assert shown in service
+        service = service.replace(shown, actual)
+    shutil.copytree(PROJECT / "handlers" / "subscriber", folder / "service" / "subscriber")
+    with psycopg.connect(database.administrator, autocommit=True) as connection:
+        connection.execute("CREATE TABLE revenue (subscription text, amount_minor bigint)")
+        subprocess.run([sys.executable, "-c", service], cwd=folder / "service", check=True)
+        row = connection.execute("SELECT sum(amount_minor)::bigint FROM revenue").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _opened(acta: Acta, surroundings: dict[str, str]) -> str:
+    """What ``acta open`` gives, asked as the document shows."""
+    command = next(block for block in blocks(SUBSCRIBING, "sh") if "acta open" in block)
+    program, subcommand, _event, *rest = shlex.split(command.replace("\\\n", ""))
+    with acta.database.connection() as connection:
+        row = connection.execute(
+            "SELECT event_id FROM ledger.events WHERE topic LIKE 'account.UserRegistered.%'"
+        ).fetchone()
+    assert row is not None
+    ran = subprocess.run(
+        [ACTA / program, subcommand, str(row[0]), *rest], env=surroundings, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return str(json.loads(ran.stdout)["values"][0]["value"])
 
 
 def test_operations_show_what_happens(server: EmbeddedServer, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ READY := .venv/.ready
 
 .PHONY: help
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with everything locked; all else does it by itself
@@ -34,6 +34,10 @@ $(READY): pyproject.toml $(LOCK)
 .PHONY: demo
 demo: $(READY) ## Watch a year of a small platform, on a fresh embedded database
 	$(BIN)/python examples/demo.py
+
+.PHONY: demo-kafka
+demo-kafka: $(READY) ## Relay that year to a real Kafka and read it back (Java 17 and Maven)
+	$(BIN)/python examples/demo_kafka.py
 
 .PHONY: check
 check: $(READY) ## Read the code: style, types, arrows, contracts

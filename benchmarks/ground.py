@@ -15,16 +15,22 @@ from handlers.settings import Settings
 from handlers.store.database import connect
 from handlers.store.embedded import EmbeddedServer, default_home
 from handlers.store.migrations import migrate
+from tests.services.sources import any_broker
 
 __all__ = ["Ground", "ground"]
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A server with fsync on, stopped and removed after the run."""
+    """A server with fsync on, stopped and removed after the run.
+
+    Attributes:
+        bootstrap_servers: of the Kafka brokers; none: one is started when it is asked for.
+    """
 
     server: EmbeddedServer
     folder: Path
+    bootstrap_servers: str | None = None
 
     @contextmanager
     def acta(self) -> Iterator[Settings]:
@@ -42,6 +48,19 @@ class Ground:
         """The address of an empty database for the parts of eventsourcing, which make tables."""
         with self._database("stock") as name:
             yield make_conninfo(self.server.addresses.administrator, dbname=name)
+
+    @contextmanager
+    def kafka(self) -> Iterator[str]:
+        """The address of Kafka brokers, as the tests find or start them.
+
+        Raises:
+            Unavailable: none can be started here.
+        """
+        if self.bootstrap_servers is not None:
+            yield self.bootstrap_servers
+            return
+        with any_broker(self.folder / "kafka") as broker:
+            yield broker.bootstrap_servers
 
     @contextmanager
     def _database(self, kind: str) -> Iterator[str]:

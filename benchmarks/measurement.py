@@ -19,6 +19,7 @@ class Sizes:
         backlogs_events: the growing backlogs over which memory has to stay flat.
         commands: likewise of commands.
         listed_people: likewise of lists to import; the rate is that of the shortest.
+        large_events: how many events of 256 KiB are relayed.
         lives: how many people live through the ledger, of whom the others are copies.
     """
 
@@ -30,6 +31,7 @@ class Sizes:
     backlogs_events: tuple[int, ...]
     commands: tuple[int, ...]
     listed_people: tuple[int, ...]
+    large_events: int
     latency_events: int
     lives: int
 
@@ -43,6 +45,7 @@ NORMAL = Sizes(
     backlogs_events=(20_000, 100_000),
     commands=(500, 4_000),
     listed_people=(2_000, 20_000),
+    large_events=600,
     latency_events=300,
     lives=20,
 )
@@ -55,6 +58,7 @@ FULL = Sizes(
     backlogs_events=(20_000, 100_000, 1_000_000),
     commands=(500, 4_000, 25_000),
     listed_people=(2_000, 20_000, 50_000),
+    large_events=2_000,
     latency_events=1_000,
     lives=20,
 )
@@ -67,7 +71,8 @@ TINY = Sizes(
     backlogs_events=(50, 100),
     commands=(2, 4),
     listed_people=(3, 6),
-    latency_events=3,
+    large_events=4,
+    latency_events=4,
     lives=1,
 )
 

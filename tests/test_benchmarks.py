@@ -11,8 +11,11 @@ from handlers.store.embedded import EmbeddedServer
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_measures(name: str, server: EmbeddedServer, tmp_path: Path) -> None:
-    rows = BENCHMARKS[name](Ground(server, tmp_path), TINY)
+def test_a_benchmark_measures(
+    name: str, server: EmbeddedServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    brokers = request.getfixturevalue("broker").bootstrap_servers if name == "relaying" else None
+    rows = BENCHMARKS[name](Ground(server, tmp_path, brokers), TINY)
 
     assert rows
     assert all(min(*row.ours, *row.baseline) > 0 for row in rows)

@@ -12,6 +12,7 @@ __all__ = [
     "AGGREGATE_OF_ENTRIES",
     "Subject",
     "aggregate_of",
+    "announcement_key",
     "checkpoint_key",
     "checkpoint_topic",
     "entries_subject",
@@ -58,6 +59,11 @@ def checkpoint_topic(namespace: str) -> str:
 def checkpoint_key(generation: int = 1) -> str:
     """The key under which the relay of a generation says how far it came."""
     return f"relay.v{generation}"
+
+
+def announcement_key(generation: int = 1) -> str:
+    """The key under which a relay says that it is about to take a generation over."""
+    return f"{checkpoint_key(generation)}.coming"
 
 
 def transactional_id(namespace: str, generation: int = 1) -> str:

@@ -1,5 +1,6 @@
 """How far a relay came, as it says in Kafka itself, in the transaction of what it wrote."""
 
+from collections.abc import Set as AbstractSet
 from time import monotonic
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -66,34 +67,43 @@ def last_checkpoint(
         BrokerUnavailable: the cluster does not answer, or a transaction stays open.
         LogDiffers: the last word cannot be read.
     """
-    return _last(cluster, topic, key, "read_committed", 0, so_far=so_far)
+    return _last(cluster, topic, {key}, "read_committed", 0, so_far=so_far)
 
 
-def spoken_since(cluster: Cluster, topic: str, key: str, offset: int) -> Checkpoint | None:
-    """The last word of any relay with this key since an offset, whatever became of it.
+def spoken_since(
+    cluster: Cluster, topic: str, keys: AbstractSet[str], offset: int
+) -> Checkpoint | None:
+    """The last word under any of these keys since an offset, whatever became of it.
 
     Raises:
         BrokerUnavailable: the cluster does not answer.
         LogDiffers: the last word cannot be read.
     """
-    return _last(cluster, topic, key, "read_uncommitted", offset)
+    return _last(cluster, topic, keys, "read_uncommitted", offset)
 
 
 def _last(
-    cluster: Cluster, topic: str, key: str, isolation: str, beginning: int, *, so_far: bool = False
+    cluster: Cluster,
+    topic: str,
+    keys: AbstractSet[str],
+    isolation: str,
+    beginning: int,
+    *,
+    so_far: bool = False,
 ) -> Checkpoint | None:
     end = end_offset(cluster, topic)
     if end <= beginning:
         return None
     first = TopicPartition(topic, 0, beginning)
-    value = _last_value(cluster, first, key.encode(), end, isolation, so_far=so_far)
+    sought = {key.encode() for key in keys}
+    value = _last_value(cluster, first, sought, end, isolation, so_far=so_far)
     if value is None:
         return None
     try:
         return Checkpoint.model_validate_json(value)
     except ValidationError:
         raise LogDiffers(
-            f"the checkpoint {key} in the topic {topic} cannot be read",
+            f"the checkpoint {min(keys)} in the topic {topic} cannot be read",
             remedy="Use the version of Acta that wrote it, or relay to a new --generation.",
         ) from None
 
@@ -101,7 +111,7 @@ def _last(
 def _last_value(
     cluster: Cluster,
     beginning: TopicPartition,
-    key: bytes,
+    keys: AbstractSet[bytes | None],
     end: int,
     isolation: str,
     *,
@@ -125,7 +135,7 @@ def _last_value(
                 offset = message.offset() or 0
                 if error is None:
                     reached = offset + 1
-                    if message.key() == key:
+                    if message.key() in keys:
                         last = message.value()
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  it has no other name
                     # Behind the last record there are the marks at which transactions ended.

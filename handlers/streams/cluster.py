@@ -76,14 +76,14 @@ class Cluster:
             refused: told of each record that was not taken.
         """
         return Producer(
-            self._client()
+            # Nothing is ever deleted; and fewer bytes travel faster.
+            {"compression.type": "lz4"}
+            | self._client()
             | PROMISED
             | {
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_SECONDS * 1000,
                 "linger.ms": 5,
-                # Nothing is ever deleted; and fewer bytes travel faster.
-                "compression.type": "lz4",
                 "message.max.bytes": self.record_bytes_max,
                 # The rest waits in the log: what is queued here is memory.
                 "queue.buffering.max.messages": 20_000,
@@ -92,6 +92,14 @@ class Cluster:
                 "on_delivery": refused,
             }
         )
+
+    def plain_producer(self, delivered: Callable[[KafkaError | None, Any], None]) -> Producer:
+        """A producer without transactions.
+
+        Args:
+            delivered: told what became of each record.
+        """
+        return Producer(self._client() | PROMISED | {"on_delivery": delivered})
 
     def reader(self, isolation: str) -> Consumer:
         """A consumer without a group, which is told what to read and says where a partition ends.

@@ -9,11 +9,11 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from handlers.faults import RecordTooLarge
-from handlers.streams.cluster import TRANSACTION_TIMEOUT_SECONDS, Cluster
+from handlers.streams.cluster import TRANSACTION_TIMEOUT_SECONDS, Cluster, fault_of
 from handlers.streams.partitions import partition_of
 from handlers.streams.records import Header, Record
 
-__all__ = ["SessionLost", "Transactions", "record_too_large"]
+__all__ = ["SessionLost", "Transactions", "record_too_large", "write_at_once"]
 
 POLL_EVERY = 1000
 ABORT_SECONDS = 5
@@ -32,16 +32,11 @@ UNFINISHED = KafkaError._TIMED_OUT  # noqa: SLF001  it has no other name
 
 
 class SessionLost(Exception):  # noqa: N818  named for what happened
-    """A transaction failed, or its outcome is unknown; whoever goes on has to begin anew.
-
-    Attributes:
-        fenced: the broker took another producer for the owner of the name, or gave up this one.
-    """
+    """A transaction failed, or its outcome is unknown; whoever goes on has to begin anew."""
 
     def __init__(self, error: KafkaError) -> None:
         super().__init__(error.str())
         self.error = error
-        self.fenced = error.code() in FENCED
 
 
 class Transactions:
@@ -149,6 +144,23 @@ class Transactions:
         with suppress(KafkaException):
             self._producer.abort_transaction(ABORT_SECONDS)
         return record_too_large(message.headers() or [])
+
+
+def write_at_once(cluster: Cluster, record: Record) -> None:
+    """Writes a record outside of any transaction, for everybody to see.
+
+    Raises:
+        BrokerUnavailable: nobody says that it was taken.
+    """
+    topic, key, value, _, timestamp_ms = record
+    failures: list[KafkaError] = []
+    producer = cluster.plain_producer(lambda error, _: failures.append(error) if error else None)
+    producer.produce(topic, value, key, timestamp=timestamp_ms)
+    if producer.flush(TRANSACTION_TIMEOUT_SECONDS):
+        producer.purge()
+        failures.append(KafkaError(UNFINISHED))
+    for failure in failures:
+        raise fault_of(failure)
 
 
 def record_too_large(headers: Iterable[Header]) -> RecordTooLarge:

@@ -200,8 +200,6 @@ class Relay:
                 self._tally.count_failure()
                 if self._stopped.is_set():
                     return
-                if lost.fenced:
-                    self._ownership.await_successor()
                 patience.wait(fault_of(lost.error))
             except DatabaseVersion:
                 raise  # an outage by its parent, and waiting does not mend it

@@ -6,6 +6,7 @@ from handlers.streams.cluster import Cluster
 from handlers.streams.topics import Topic, checkpoint_settings, event_settings
 from schemas.contracts import Contracts
 from schemas.topics import (
+    announcement_key,
     checkpoint_key,
     checkpoint_topic,
     entries_topic,
@@ -42,6 +43,11 @@ class Destination:
     def key(self) -> str:
         """The key of this relay's checkpoint."""
         return checkpoint_key(self.generation)
+
+    @property
+    def announcement_key(self) -> str:
+        """The key under which this relay says that it is coming."""
+        return announcement_key(self.generation)
 
     @property
     def transactional_id(self) -> str:

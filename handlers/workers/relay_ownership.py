@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event as Signal
-from time import monotonic
 from uuid import uuid4
 
 from handlers.faults import (
-    BrokerUnavailable,
     LogDiffers,
     RelayReplaced,
     SchemaRefused,
@@ -18,15 +16,12 @@ from handlers.store.reader import event_id_at
 from handlers.streams.checkpoint import Checkpoint, last_checkpoint, spoken_since
 from handlers.streams.records import Record
 from handlers.streams.topics import Topic, end_offset, prepare, without_records
-from handlers.streams.transactions import Transactions
+from handlers.streams.transactions import Transactions, write_at_once
 from handlers.workers.relay_destination import Destination
 from handlers.workers.relay_tally import Tally
 from schemas.contracts import Contracts
 
 __all__ = ["Ownership"]
-
-SUCCESSOR_SECONDS = 5
-LOOK_EVERY_SECONDS = 0.2
 
 
 class Ownership:
@@ -90,6 +85,8 @@ class Ownership:
                 remedy="Set ACTA_SCHEMA_REGISTRY_URL back, or relay to a new --generation.",
             )
         self._entry_schema_id = entry_schema_id
+        # Said first, so that whoever is fenced knows by whom.
+        write_at_once(self._to.cluster, self._record(self._to.announcement_key, 0, None))
         partitions = {topic.name: topic.partitions for topic in self._topics}
         transactions = Transactions(
             self._to.cluster,
@@ -110,6 +107,11 @@ class Ownership:
 
     def checkpoint(self, position: int, event_id: str | None, more_events: int = 0) -> Record:
         """The checkpoint to be written behind the event with this position and id."""
+        return self._record(self._to.key, position, event_id, more_events)
+
+    def _record(
+        self, key: str, position: int, event_id: str | None, more_events: int = 0
+    ) -> Record:
         now = datetime.now(UTC)
         said = Checkpoint(
             position=position,
@@ -126,32 +128,18 @@ class Ownership:
         )
         value = said.model_dump_json().encode()
         timestamp_ms = int(now.timestamp() * 1000)
-        return Record(self._to.checkpoints, self._to.key, value, {}, timestamp_ms)
-
-    def await_successor(self) -> None:
-        """Fenced: by a successor, which says so soon; else the broker merely gave this one up.
-
-        Raises:
-            RelayReplaced: it was a successor.
-        """
-        deadline = monotonic() + SUCCESSOR_SECONDS
-        while monotonic() < deadline:
-            try:
-                self.end_if_replaced()
-            except BrokerUnavailable:
-                return  # looked at again once the cluster answers
-            if self._stopped.wait(LOOK_EVERY_SECONDS):
-                return
+        return Record(self._to.checkpoints, key, value, {}, timestamp_ms)
 
     def end_if_replaced(self) -> None:
-        """Ends who finds that another one spoke last; a claim that was aborted counts, too.
+        """Ends who finds that another one spoke last; who comes says so before it fences anybody.
 
         Raises:
             RelayReplaced: another relay took over.
         """
         if self._since is None:
             return  # it never took over itself
-        last = spoken_since(self._to.cluster, self._to.checkpoints, self._to.key, self._since)
+        keys = {self._to.key, self._to.announcement_key}
+        last = spoken_since(self._to.cluster, self._to.checkpoints, keys, self._since)
         if last is not None and last.instance != self._instance:
             raise RelayReplaced(
                 "another relay of this namespace and generation took over",

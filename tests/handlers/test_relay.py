@@ -302,6 +302,23 @@ def test_the_later_of_two_takes_over(acta: Acta, kafka: Kafka, relay: MakeRelay)
     assert kafka.positions() == [*range(1, 11)]
 
 
+def test_one_that_is_fenced_knows_by_whom_before_its_successor_has_claimed(
+    acta: Acta, kafka: Kafka, relay: MakeRelay
+) -> None:
+    """Who comes says so first; else the fenced one would take the topics back in between."""
+    with following(relay()) as first:
+        first.wait_for_position(append_many(acta, 3))
+
+        def hold_back(point: str) -> None:
+            if point == "fenced":
+                append_many(acta, 3)
+                first.wait_for_end()
+
+        relay(reached=hold_back).catch_up()
+    assert isinstance(first.fault, RelayReplaced)
+    assert kafka.positions() == [*range(1, 7)]
+
+
 @pytest.mark.parametrize("point", ["fenced", "taken over", "read", "produced"])
 def test_one_that_was_away_at_any_point_does_not_take_the_topics_back(
     acta: Acta, kafka: Kafka, relay: MakeRelay, point: str

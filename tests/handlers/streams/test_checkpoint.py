@@ -80,10 +80,10 @@ def test_whoever_spoke_counts_for_whether_one_was_replaced(
     say(producer, topic, 1)
     producer.commit_transaction(10)
     since = end_offset(cluster, topic)
-    assert spoken_since(cluster, topic, KEY, since) is None
+    assert spoken_since(cluster, topic, {KEY}, since) is None
     say(producer, topic, 2)
     producer.abort_transaction(10)
-    assert position_of(spoken_since(cluster, topic, KEY, since)) == 2
+    assert position_of(spoken_since(cluster, topic, {KEY}, since)) == 2
 
 
 def test_an_open_transaction_never_makes_an_old_word_the_last(

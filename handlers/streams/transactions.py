@@ -20,8 +20,8 @@ ABORT_SECONDS = 5
 SLICE_SECONDS = 0.5
 """Python looks at signals between two calls of librdkafka, so none may take long."""
 STOPPED_SECONDS = 5
-AGAIN_SECONDS = 0.02
 """What is at hand may still take so long when it is to stop."""
+AGAIN_SECONDS = 0.02
 
 FENCED = {
     KafkaError._FENCED,  # noqa: SLF001  it has no other name

@@ -12,7 +12,7 @@ from schemas.entries import Entry, entry_values, has_entry
 from schemas.topics import aggregate_of, entries_topic, events_topic, record_name, source
 from schemas.transcoding import Transcoder, stored_values
 
-__all__ = ["Header", "Record", "Records"]
+__all__ = ["Header", "Headers", "Record", "Records"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from handlers.faults import RecordTooLarge
 from handlers.streams.cluster import TRANSACTION_TIMEOUT_SECONDS, Cluster, fault_of
 from handlers.streams.partitions import partition_of
-from handlers.streams.records import Header, Record
+from handlers.streams.records import Header, Headers, Record
 
 __all__ = ["SessionLost", "Transactions", "record_too_large", "write_at_once"]
 
@@ -87,7 +87,7 @@ class Transactions:
         try:
             self._producer.begin_transaction()
             for number, record in enumerate(records, 1):
-                self._produce(record)
+                self._produce(*record)
                 if number % POLL_EVERY == 0:
                     self._producer.poll(0)
             reached("produced")
@@ -99,8 +99,9 @@ class Transactions:
         """Gives up what is open and frees what is queued."""
         self._producer.purge()
 
-    def _produce(self, record: Record) -> None:
-        topic, key, value, headers, timestamp_ms = record
+    def _produce(
+        self, topic: str, key: str, value: bytes, headers: Headers, timestamp_ms: int
+    ) -> None:
         partition = partition_of(key, self._partitions[topic])
         while True:
             try:

@@ -1,8 +1,6 @@
 """The projector: brings read models up to the log, in order, each event once (decision 4)."""
 
-import gc
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event as Signal
 
@@ -21,6 +19,7 @@ from handlers.faults import DatabaseUnavailable, DatabaseVersion
 from handlers.store.database import Database, reachable
 from handlers.store.mapper import to_recorded
 from handlers.store.reader import head, read_rows, settled_position
+from handlers.workers.collector import collector_resting
 from projections.projection import Projection
 
 __all__ = ["Progress", "Projector"]
@@ -134,7 +133,7 @@ class Projector:
             settled = settled_position(connection)
             if not self._is_behind(connection, settled):
                 return settled, 0
-            with connection.transaction(), _collector_resting():
+            with connection.transaction(), collector_resting():
                 # The role's short limit is there for writers, whom readers wait for.
                 connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1min'")
                 return self._step(connection, settled, batch_events)
@@ -212,15 +211,3 @@ class Projector:
 def _is_outage(error: BaseException) -> bool:
     """Whether waiting can mend it; an event that cannot be read stays so."""
     return isinstance(error, DatabaseUnavailable) and not isinstance(error, DatabaseVersion)
-
-
-@contextmanager
-def _collector_resting() -> Generator[None]:
-    """A batch makes many objects and no circles; to look for some takes a fifth of the time."""
-    working = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if working:
-            gc.enable()

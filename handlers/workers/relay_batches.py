@@ -10,6 +10,7 @@ from handlers.store.database import Database, reachable
 from handlers.store.reader import CarriedRow, read_carried, settled_position
 from handlers.streams.records import Record, Records
 from handlers.streams.transactions import record_too_large
+from handlers.workers.collector import collector_resting
 
 __all__ = ["Batch", "Batches"]
 
@@ -89,7 +90,8 @@ class Batches:
         fetched = self._rows(after)
         if fetched.reached < self._settled:
             self._ahead = fetched.reached, threads.submit(self._fetch, fetched.reached)
-        batch = self._batch(records, fetched, after)
+        with collector_resting():
+            batch = self._batch(records, fetched, after)
         batch.more = batch.reached < self._settled
         if batch.events:
             self._reached("read")

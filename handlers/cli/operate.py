@@ -1,14 +1,13 @@
 """Commands for whoever runs a ledger: status, project, keys rotate, migrate."""
 
-import signal
 from datetime import UTC, datetime
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from handlers.cli.arguments import AsJson
 from handlers.cli.output import progress, say, show_time, table, tell, write_json
+from handlers.cli.signals import ended_by_signals
 from handlers.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
@@ -159,12 +158,6 @@ def _catch_up(projector: "Projector") -> "Progress":
 def _follow(projector: "Projector") -> "Progress":
     from handlers.workers.projector import Progress
 
-    def stop(*_: object) -> None:
-        # In a thread, for the one that is interrupted here may hold the lock that stopping needs.
-        Thread(target=projector.stop).start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
     tell("Keeping the read models up to the log; SIGTERM or SIGINT ends it.")
     total, last = 0, Progress(0, 0, 0)
 
@@ -173,7 +166,7 @@ def _follow(projector: "Projector") -> "Progress":
         total, last = total + told.events, told
         advance(total)
 
-    with progress("Projecting") as advance:
+    with progress("Projecting") as advance, ended_by_signals(projector.stop):
         projector.follow(progress=add)
     return Progress(last.position, last.head, total)
 

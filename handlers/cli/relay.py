@@ -1,19 +1,17 @@
 """Commands for whoever carries the log to Kafka: relay."""
 
-import signal
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from threading import Thread
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handlers.cli.arguments import AsJson
 from handlers.cli.output import by_field, progress, say, tell, write_json
+from handlers.cli.signals import ended_by_signals
 
 if TYPE_CHECKING:
     from handlers.faults import Fault
-    from handlers.workers.relay import Relay, RelayProgress
+    from handlers.workers.relay import RelayProgress
 
 __all__ = ["relay"]
 
@@ -57,7 +55,7 @@ def relay(
             address = stack.enter_context(serve_metrics(opened, metrics_host, metrics_port))
             tell(f"Metrics are served at {address}")
         advance = stack.enter_context(progress("Relaying"))
-        stack.enter_context(_stopping(opened))
+        stack.enter_context(ended_by_signals(opened.stop))
         run = opened.catch_up if once else opened.follow
         if not once:
             tell("Carrying the log to Kafka; SIGTERM or SIGINT ends it.")
@@ -75,19 +73,3 @@ def _summary(done: "RelayProgress") -> str:
 
 def _tell_waiting(fault: "Fault") -> None:
     tell(f"Waiting: {fault.message}. {fault.remedy}")
-
-
-@contextmanager
-def _stopping(running: "Relay") -> Generator[None]:
-    """SIGTERM and SIGINT end it after the batch at hand."""
-
-    def stop(*_: object) -> None:
-        # In a thread, for the one that is interrupted here may hold the lock that stopping needs.
-        Thread(target=running.stop).start()
-
-    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -1,16 +1,15 @@
 """``acta schemas``: the contracts with other services, for those who work on Acta."""
 
-import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handlers.cli.arguments import AsJson
 from handlers.cli.output import say, tell, write_json
+from handlers.cli.signals import ended_by_signals
 from handlers.faults import InvalidInput
 
 if TYPE_CHECKING:
@@ -83,18 +82,12 @@ def serve(
         _contracts(project) as contracts,
         SchemaServer(KnownSchemas(contracts, namespace), host, port) as server,
     ):
-
-        def stop(*_: object) -> None:
-            # In a thread: the one that is interrupted here is the one that serves.
-            Thread(target=server.shutdown).start()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
         if as_json:
             write_json({"url": server.url})
         else:
             tell(f"Serving the schemas at {server.url}; SIGTERM or SIGINT ends it.")
-        server.serve_forever()
+        with ended_by_signals(server.shutdown):
+            server.serve_forever()
 
 
 def _answer(answer: object, lines: list[str], *, as_json: bool) -> None:

@@ -4,7 +4,6 @@ import base64
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import typer
 
 from handlers.cli.arguments import parse_instant
 from handlers.cli.output import by_field, tell
+from handlers.cli.signals import ended_by_signals
 from handlers.faults import (
     BrokerUnavailable,
     Fault,
@@ -26,7 +26,7 @@ from handlers.faults import (
 
 if TYPE_CHECKING:
     from handlers.settings import Settings
-    from handlers.subscriber import Event, Halt, Schemas, Subscriber
+    from handlers.subscriber import Event, Halt, Schemas
 
 __all__ = ["subscribe"]
 
@@ -115,7 +115,7 @@ def subscribe(
         start_timeout_seconds=timeout_seconds,
     )
     lines = _Lines()
-    with _telling(), _stopping(subscriber), _in_words(lines):
+    with _telling(), ended_by_signals(subscriber.stop), _in_words(lines):
         subscriber.run(lines.add, MemoryVersions(lines.batch), begin=begin_at, once=once)
     tell(f"{lines.written} events printed")
 
@@ -252,21 +252,6 @@ def _telling() -> Generator[None]:
     finally:
         logger.removeHandler(teller)
         logger.propagate = propagate
-
-
-@contextmanager
-def _stopping(running: "Subscriber") -> Generator[None]:
-    """SIGTERM and SIGINT end it after the lines at hand."""
-
-    def stop(*_: object) -> None:
-        running.stop()
-
-    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Ownership:
         destination: where to.
         contracts: the contracts that the events were written by.
         tally: what is said of this run in its checkpoints.
-        stopped: ends every wait.
+        stopped: set when what is away need not be waited for any longer.
     """
 
     def __init__(

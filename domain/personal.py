@@ -29,6 +29,9 @@ class Purpose(StrEnum):
     TAX = "tax"
 
 
+URLSAFE = bytes.maketrans(b"-_", b"+/")
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """An encrypted value that says by itself which key and which place it belongs to."""
@@ -46,8 +49,9 @@ class Sealed:
             ValueError: the text is not a sealed value.
         """
         try:
-            return cls(base64.b64decode(text, altchars=b"-_", validate=True))
-        except (binascii.Error, ValueError):
+            standard = text.encode("ascii").translate(URLSAFE)
+            return cls(binascii.a2b_base64(standard, strict_mode=True))
+        except ValueError:  # binascii.Error is one
             raise ValueError("not a sealed value") from None
 
 

@@ -31,7 +31,6 @@ __all__ = [
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-EPOCH_DAY = EPOCH.toordinal()
 
 
 class Milliseconds:
@@ -144,8 +143,9 @@ WITHOUT_ENTRY: dict[str, str] = {
 """Every fact that names an amount and has no entry, and why."""
 
 OF_THE_EVENT = (
-    "account", "person", "subscription", "amount_minor", "currency", "payment", "payer", "means",
-    "plan", "price_version", "time_zone", "gateway_reference", "reason", "tax_document",
+    "occurred_at", "account", "person", "subscription", "amount_minor", "currency", "payment",
+    "payer", "means", "plan", "price_version", "period_from", "period_to", "time_zone",
+    "gateway_reference", "reason", "tax_document",
 )  # fmt: skip
 """What an entry takes over as it stands in the log; what an event lacks is null."""
 
@@ -165,11 +165,11 @@ def entry_values(
     version: int,
     recorded_at: datetime,
 ) -> dict[str, Any]:
-    """The entry of a stored event that has one, as it goes into Avro.
+    """The entry of a stored event that has one, in the forms of JSON, as the event is stored.
 
     Args:
         topic: that under which the event is stored.
-        values: the stored fields, as JSON has them; they are not changed.
+        values: the stored fields; they are not changed, and their types are not looked at.
         event_id: in text, like ``stream``.
         position: of the event in the log.
         stream: of the event.
@@ -177,24 +177,20 @@ def entry_values(
         recorded_at: when the store wrote it.
 
     Raises:
-        ValueError: a value is missing, or not of its type; the message does not repeat it.
+        ValueError: the amount is missing, or is none; the message does not repeat it.
     """
     money = ENTRIES[topic.rpartition(".")[0]]
+    found: dict[str, Any] = {name: values.get(name) for name in OF_THE_EVENT}
     try:
-        found: dict[str, Any] = {name: values.get(name) for name in OF_THE_EVENT}
-        found["event_id"] = event_id
-        found["kind"] = money.kind.value
-        found["position"] = position
-        found["stream"] = stream
-        found["version"] = version
-        found["occurred_at"] = _milliseconds(datetime.fromisoformat(values["occurred_at"]))
-        found["recorded_at"] = _milliseconds(recorded_at)
         found["received_minor"] = money.received * values["amount_minor"]
-        found["period_from"] = _days(values.get("period_from"))
-        found["period_to"] = _days(values.get("period_to"))
-    except (KeyError, TypeError, ValueError) as error:
-        # The text of the cause may hold the value.
-        raise ValueError(f"{topic}: it makes no entry ({type(error).__name__})") from None
+    except (KeyError, TypeError):
+        raise ValueError(f"{topic}: it names no amount") from None
+    found["event_id"] = event_id
+    found["kind"] = money.kind.value
+    found["position"] = position
+    found["stream"] = stream
+    found["version"] = version
+    found["recorded_at"] = recorded_at.isoformat()
     return found
 
 
@@ -227,11 +223,3 @@ def entry(
             "received_minor": money.received * told["amount_minor"],
         }
     )
-
-
-def _milliseconds(instant: datetime) -> int:
-    return (instant - EPOCH) // MILLISECOND
-
-
-def _days(day: str | None) -> int | None:
-    return None if day is None else date.fromisoformat(day).toordinal() - EPOCH_DAY

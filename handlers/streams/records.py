@@ -117,7 +117,7 @@ class Records:
             version=row.version,
             recorded_at=row.recorded_at,
         )
-        value = kind.frame + kind.transcoder.encode(entry)
+        value = kind.frame + kind.transcoder.to_avro(entry)
         return Record(kind.topic, row.stream, value, {**headers, "ce_type": kind.type}, recorded_ms)
 
     def _headers(self, row: CarriedRow, record_type: bytes, occurred_at: str) -> Headers:

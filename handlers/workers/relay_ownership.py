@@ -76,6 +76,7 @@ class Ownership:
         Raises:
             SchemaRefused: the generation was written with ids of schemas from another source.
             SessionLost: another one takes over at the same time, or the cluster went away.
+            RelayReplaced: another one came while this one came back.
             Fault: as ``prepare``.
         """
         if self._entry_schema_id not in {None, entry_schema_id}:
@@ -85,8 +86,10 @@ class Ownership:
                 remedy="Set ACTA_SCHEMA_REGISTRY_URL back, or relay to a new --generation.",
             )
         self._entry_schema_id = entry_schema_id
-        # Said first, so that whoever is fenced knows by whom.
-        write_at_once(self._to.cluster, self._record(self._to.announcement_key, 0, None))
+        if self._since is None:
+            # Said first, so that whoever is fenced knows by whom. Not said again after an outage:
+            # who comes new goes before who comes back.
+            write_at_once(self._to.cluster, self._record(self._to.announcement_key, 0, None))
         partitions = {topic.name: topic.partitions for topic in self._topics}
         transactions = Transactions(
             self._to.cluster,
@@ -97,7 +100,10 @@ class Ownership:
         try:
             # Whoever was there cannot write any longer, and what it left open is settled: what is
             # said from here on is said by this one, or by one that fenced it.
-            self._since = end_offset(self._to.cluster, self._to.checkpoints)
+            since = end_offset(self._to.cluster, self._to.checkpoints)
+            # Somebody may have announced themselves since the look before, and been fenced here.
+            self.end_if_replaced()
+            self._since = since
             reached("fenced")
             position = self._claim(transactions)
         except BaseException:

@@ -9,6 +9,7 @@ from itertools import cycle
 from pathlib import Path
 from random import Random
 from string import ascii_letters, digits
+from threading import Event as Signal
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,8 @@ from handlers.faults import (
 from handlers.store.embedded import EmbeddedServer
 from handlers.streams.transactions import SessionLost
 from handlers.workers.relay import Relay, relay_state
+from handlers.workers.relay_ownership import Ownership
+from handlers.workers.relay_tally import Tally
 from schemas.contracts import Contracts
 from schemas.entries import Entry
 from schemas.topics import (
@@ -357,6 +360,32 @@ def test_two_that_start_at_the_same_moment(acta: Acta, kafka: Kafka, relay: Make
         other.wait_for_position(head)
         assert other.fault is None
     assert kafka.positions() == [*range(1, head + 1)]
+
+
+def test_one_that_comes_back_goes_behind_one_that_came_new(
+    acta: Acta, kafka: Kafka, relay: MakeRelay
+) -> None:
+    """Both lost the topics and both return: one carries on, whoever looked first."""
+    relay().catch_up()  # so that the topics are there
+    to, schema_id = kafka.destination(), Contracts().schema_id(Entry.TOPIC)
+
+    def owner() -> Ownership:
+        return Ownership(acta.database, to, Contracts(), Tally(), Signal())
+
+    def take(ownership: Ownership) -> None:
+        transactions, _ = ownership.take(schema_id, lambda _: None)
+        transactions.close()
+
+    old, new = owner(), owner()
+    old.prepare()
+    take(old)
+    old.prepare()  # it comes back after an outage, and sees nobody yet
+    new.prepare()
+    take(new)
+    with pytest.raises(RelayReplaced):
+        take(old)  # which has fenced the new one by now
+    new.prepare()
+    take(new)
 
 
 def test_a_successor_that_died_before_its_first_word_replaces_nobody(

@@ -147,21 +147,30 @@ class Transactions:
         return record_too_large(message.headers() or [])
 
 
-def write_at_once(cluster: Cluster, record: Record) -> None:
-    """Writes a record outside of any transaction, for everybody to see.
+def write_at_once(cluster: Cluster, record: Record) -> int:
+    """Writes a record outside of any transaction, for everybody to see; its offset.
 
     Raises:
         BrokerUnavailable: nobody says that it was taken.
     """
     topic, key, value, _, timestamp_ms = record
+    offsets: list[int] = []
     failures: list[KafkaError] = []
-    producer = cluster.plain_producer(lambda error, _: failures.append(error) if error else None)
+
+    def delivered(error: KafkaError | None, message: Any) -> None:
+        if error is None:
+            offsets.append(message.offset())
+        else:
+            failures.append(error)
+
+    producer = cluster.plain_producer(delivered)
     producer.produce(topic, value, key, timestamp=timestamp_ms)
     if producer.flush(TRANSACTION_TIMEOUT_SECONDS):
         producer.purge()
         failures.append(KafkaError(UNFINISHED))
     for failure in failures:
         raise fault_of(failure)
+    return offsets[0]
 
 
 def record_too_large(headers: Iterable[Header]) -> RecordTooLarge:

@@ -15,7 +15,7 @@ from handlers.store.database import Database, reachable
 from handlers.store.reader import event_id_at
 from handlers.streams.checkpoint import Checkpoint, last_checkpoint, spoken_since
 from handlers.streams.records import Record
-from handlers.streams.topics import Topic, end_offset, prepare, without_records
+from handlers.streams.topics import Topic, prepare, without_records
 from handlers.streams.transactions import Transactions, write_at_once
 from handlers.workers.relay_destination import Destination
 from handlers.workers.relay_tally import Tally
@@ -49,7 +49,7 @@ class Ownership:
         self._tally = tally
         self._stopped = stopped
         self._instance = str(uuid4())
-        self._since: int | None = None
+        self._announced: int | None = None
         self._entry_schema_id: int | None = None
 
     def prepare(self) -> None:
@@ -86,10 +86,11 @@ class Ownership:
                 remedy="Set ACTA_SCHEMA_REGISTRY_URL back, or relay to a new --generation.",
             )
         self._entry_schema_id = entry_schema_id
-        if self._since is None:
-            # Said first, so that whoever is fenced knows by whom. Not said again after an outage:
-            # who comes new goes before who comes back.
-            write_at_once(self._to.cluster, self._record(self._to.announcement_key, 0, None))
+        if self._announced is None:
+            # Said first, so that whoever is fenced knows by whom; and said once, so that of two
+            # the one that came later goes on, however often both come back.
+            announcement = self._record(self._to.announcement_key, 0, None)
+            self._announced = write_at_once(self._to.cluster, announcement)
         partitions = {topic.name: topic.partitions for topic in self._topics}
         transactions = Transactions(
             self._to.cluster,
@@ -98,12 +99,8 @@ class Ownership:
             self._stopped,
         )
         try:
-            # Whoever was there cannot write any longer, and what it left open is settled: what is
-            # said from here on is said by this one, or by one that fenced it.
-            since = end_offset(self._to.cluster, self._to.checkpoints)
             # Somebody may have announced themselves since the look before, and been fenced here.
             self.end_if_replaced()
-            self._since = since
             reached("fenced")
             position = self._claim(transactions)
         except BaseException:
@@ -137,15 +134,15 @@ class Ownership:
         return Record(self._to.checkpoints, key, value, {}, timestamp_ms)
 
     def end_if_replaced(self) -> None:
-        """Ends who finds that another one spoke last; who comes says so before it fences anybody.
+        """Ends who finds that another one announced itself later.
 
         Raises:
             RelayReplaced: another relay took over.
         """
-        if self._since is None:
-            return  # it never took over itself
-        keys = {self._to.key, self._to.announcement_key}
-        last = spoken_since(self._to.cluster, self._to.checkpoints, keys, self._since)
+        if self._announced is None:
+            return
+        keys = {self._to.announcement_key}
+        last = spoken_since(self._to.cluster, self._to.checkpoints, keys, self._announced)
         if last is not None and last.instance != self._instance:
             raise RelayReplaced(
                 "another relay of this namespace and generation took over",

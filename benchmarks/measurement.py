@@ -20,6 +20,7 @@ class Sizes:
         commands: likewise of commands.
         listed_people: likewise of lists to import; the rate is that of the shortest.
         large_events: how many events of 256 KiB are relayed.
+        accounts: among how many accounts access is checked.
         lives: how many people live through the ledger, of whom the others are copies.
     """
 
@@ -33,6 +34,7 @@ class Sizes:
     listed_people: tuple[int, ...]
     large_events: int
     latency_events: int
+    accounts: int
     lives: int
 
 
@@ -47,6 +49,7 @@ NORMAL = Sizes(
     listed_people=(2_000, 20_000),
     large_events=600,
     latency_events=300,
+    accounts=100_000,
     lives=20,
 )
 FULL = Sizes(
@@ -60,6 +63,7 @@ FULL = Sizes(
     listed_people=(2_000, 20_000, 50_000),
     large_events=2_000,
     latency_events=1_000,
+    accounts=100_000,
     lives=20,
 )
 TINY = Sizes(
@@ -73,6 +77,7 @@ TINY = Sizes(
     listed_people=(3, 6),
     large_events=4,
     latency_events=4,
+    accounts=20,
     lives=1,
 )
 

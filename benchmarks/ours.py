@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import cycle
+from statistics import median
 from threading import Thread
 from time import monotonic
 from uuid import UUID, uuid4
@@ -20,20 +21,21 @@ from handlers.store.database import Database
 from handlers.store.mapper import to_payload
 from handlers.store.recorder import ApplicationLog
 from handlers.workers.projector import Projector
+from projections.access import FACTS
 
 __all__ = [
     "appender",
-    "checker",
+    "checked_and_selected",
     "log",
     "projected_per_second",
     "projector_from_zero",
     "registrar",
-    "selector",
     "studied",
     "tailing_projector",
 ]
 
 ANYBODY = Actor(kind=ActorKind.PERSON)
+TURNS = 20
 
 
 @contextmanager
@@ -104,23 +106,44 @@ def registrar(settings: Settings) -> Iterator[Callable[[], object]]:
         yield lambda: acta.ledger.answer(registration(datetime.now(UTC)), ANYBODY, uuid4())
 
 
-@contextmanager
-def checker(settings: Settings, accounts: Sequence[UUID]) -> Iterator[Callable[[], object]]:
-    with open_ledger(settings) as acta:
-        names = cycle(f"account:{account}" for account in accounts)
-        yield lambda: acta.queries.check(next(names), "content", datetime.now(UTC))
+def checked_and_selected(
+    settings: Settings, accounts: Sequence[tuple[UUID, UUID]], thing: str, seconds: float
+) -> tuple[float, float]:
+    """Microseconds of a check, and of selecting its rows and nothing else.
+
+    Measured in many short turns, of which the medians are taken.
+
+    Args:
+        settings: of the ledger.
+        accounts: whom to ask about, each with the person.
+        thing: what for.
+        seconds: how long all turns of one side last.
+    """
+    with open_ledger(settings) as acta, database(settings) as opened, opened.connection() as plain:
+        cursor = plain.cursor(binary=True)
+        names = cycle(f"account:{account}" for account, _ in accounts)
+        both = cycle({"account": account, "person": person} for account, person in accounts)
+        turns = [
+            (
+                _microseconds(
+                    lambda: acta.queries.check(next(names), thing, datetime.now(UTC)),
+                    seconds / TURNS,
+                ),
+                _microseconds(
+                    lambda: cursor.execute(FACTS, next(both), prepare=True).fetchall(),
+                    seconds / TURNS,
+                ),
+            )
+            for _ in range(TURNS + 1)
+        ]
+    # The first of each side warms up.
+    checked, selected = zip(*turns[1:], strict=True)
+    return median(checked), median(selected)
 
 
-@contextmanager
-def selector(settings: Settings, accounts: Sequence[UUID]) -> Iterator[Callable[[], object]]:
-    """The rows that a check reads, and nothing else."""
-    with database(settings) as opened, opened.connection() as connection:
-        cursor = connection.cursor(binary=True)
-        ids = cycle(accounts)
-        yield lambda: cursor.execute(FACTS, (next(ids),)).fetchall()
-
-
-FACTS = """
-    SELECT position, event_id, topic, person, fact, occurred_at, starts_at, ends_at
-    FROM projections.access_facts WHERE subject = %s ORDER BY position
-"""
+def _microseconds(act: Callable[[], object], seconds: float) -> float:
+    began, times = monotonic(), 0
+    while (passed := monotonic() - began) < seconds or not times:
+        act()
+        times += 1
+    return 1_000_000 * passed / times

@@ -1,181 +1,43 @@
-"""Who has access, and what stands in the way (X1 to X3). Decisions and answers rest on the same.
+"""What content and the administration of a plan rest on (X1 to X3). Decisions and answers agree.
 
-An event means something for access, or nothing: ``access_fact``. The facts of an account, of the
-plans of which it was a member and of its person's invitations, up to an instant, are weighed into
-what is so at that instant and which of them it rests on: ``weigh_content`` and
-``weigh_administration``. What is so gives the rules in the way: ``content_obstacles`` and
-``administration_obstacles``. Grants add up (A2): content from an own subscription or from a plan.
+The facts of an account, of the plans of which it was a member and of its person's invitations, up
+to an instant, are weighed into what is so at that instant and which of them it rests on. What is
+so gives the rules in the way: ``domain.obstacles``. Grants add up (A2): content comes from an own
+subscription or from a plan.
+
+What was undone is left aside together with what undid it, such as an ending that was taken back;
+but for a suspension: that it was ended is a reason for which somebody is let in.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from uuid import UUID
 
-from domain.account import (
-    AccountClosed,
-    AccountReinstated,
-    AccountSuspended,
-    MemberRemoved,
-    PersonErased,
-    Role,
-    RoleAssigned,
-    UserRegistered,
+from domain.access_facts import (
+    MEMBERSHIP,
+    AccessFact,
+    AccessFactKind,
+    Placed,
+    known_at,
+    last_of,
+    places_of,
+    weigh_standing,
 )
-from domain.calendar import start_of_day
-from domain.event import Event, EventOfAccount
-from domain.invitation import (
-    InvitationAccepted,
-    InvitationCorrected,
-    InvitationRevoked,
-    InvitationSent,
-    InvitationSentAgain,
-)
-from domain.subscription import (
-    PaymentCaptured,
-    SubscriptionEnded,
-    SubscriptionLapsed,
-    SubscriptionReactivated,
-    SubscriptionResumed,
-)
+from domain.account import Role
 
 __all__ = [
-    "AccessFact",
-    "AccessFactKind",
     "AdministrationFacts",
     "ContentFacts",
     "InvitationState",
-    "Obstacle",
     "PaidFacts",
     "WeighedAdministration",
     "WeighedContent",
-    "access_fact",
-    "administration_obstacles",
-    "content_obstacles",
     "weigh_administration",
     "weigh_content",
 ]
-
-
-class AccessFactKind(StrEnum):
-    """What an event means for access."""
-
-    REGISTERED = "registered"
-    SUSPENDED = "suspended"
-    REINSTATED = "reinstated"
-    CLOSED = "closed"
-    PAID = "paid"
-    ENDED = "ended"
-    RESUMED = "resumed"
-    LAPSED = "lapsed"
-    REACTIVATED = "reactivated"
-    ROLE = "role"
-    REMOVED = "removed"
-    INVITED = "invited"
-    REVOKED = "revoked"
-    ACCEPTED = "accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class AccessFact:
-    """An event's meaning for access.
-
-    Attributes:
-        subject: whose fact it is: an account; a plan, for its payments and their course; or a
-            person, for their invitations.
-        starts_at: for a payment, the first instant that it pays for.
-        ends_at: for a payment, the first instant that it no longer pays for; for an invitation,
-            its expiry.
-        plan: for a role and an invitation, the plan that it is about.
-        role: for a role, which one.
-    """
-
-    kind: AccessFactKind
-    subject: UUID
-    occurred_at: datetime
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    plan: UUID | None = None
-    role: Role | None = None
-
-    def covers(self, at: datetime) -> bool:
-        """Whether it is a payment for this instant."""
-        return (
-            self.starts_at is not None
-            and self.ends_at is not None
-            and (self.starts_at <= at < self.ends_at)
-        )
-
-
-def access_fact(event: Event) -> AccessFact | None:
-    """What an event means for access; None where it means nothing."""
-    kind = _KINDS.get(type(event))
-    if kind is None:
-        return None
-    at = event.occurred_at
-    match event:
-        case PaymentCaptured():
-            # Access begins with the payment and never before it (S3), also on the day itself.
-            starts_at = max(at, start_of_day(event.period_from, event.time_zone))
-            ends_at = start_of_day(event.period_to + timedelta(days=1), event.time_zone)
-            return AccessFact(kind, event.account, at, starts_at, ends_at)
-        case RoleAssigned():
-            return AccessFact(kind, event.account, at, plan=event.plan, role=event.role)
-        case MemberRemoved():
-            return AccessFact(kind, event.account, at, plan=event.plan)
-        case InvitationSent() | InvitationSentAgain() | InvitationCorrected():
-            return AccessFact(kind, event.person, at, None, event.expires_at, event.plan)
-        case InvitationRevoked() | InvitationAccepted():
-            return AccessFact(kind, event.person, at, plan=event.plan)
-        case EventOfAccount():
-            return AccessFact(kind, event.account, at)
-        case _:
-            return None
-
-
-_KINDS: dict[type[Event], AccessFactKind] = {
-    UserRegistered: AccessFactKind.REGISTERED,
-    AccountSuspended: AccessFactKind.SUSPENDED,
-    AccountReinstated: AccessFactKind.REINSTATED,
-    AccountClosed: AccessFactKind.CLOSED,
-    PersonErased: AccessFactKind.CLOSED,
-    PaymentCaptured: AccessFactKind.PAID,
-    SubscriptionEnded: AccessFactKind.ENDED,
-    SubscriptionResumed: AccessFactKind.RESUMED,
-    SubscriptionLapsed: AccessFactKind.LAPSED,
-    SubscriptionReactivated: AccessFactKind.REACTIVATED,
-    RoleAssigned: AccessFactKind.ROLE,
-    MemberRemoved: AccessFactKind.REMOVED,
-    InvitationSent: AccessFactKind.INVITED,
-    InvitationSentAgain: AccessFactKind.INVITED,
-    InvitationCorrected: AccessFactKind.INVITED,
-    InvitationRevoked: AccessFactKind.REVOKED,
-    InvitationAccepted: AccessFactKind.ACCEPTED,
-}
-_STANDING = frozenset({AccessFactKind.SUSPENDED, AccessFactKind.REINSTATED, AccessFactKind.CLOSED})
-_COURSE = frozenset(
-    {
-        AccessFactKind.ENDED,
-        AccessFactKind.RESUMED,
-        AccessFactKind.LAPSED,
-        AccessFactKind.REACTIVATED,
-    }
-)
-_MEMBERSHIP = frozenset({AccessFactKind.ROLE, AccessFactKind.REMOVED})
-# An expiry says nothing that the invitation did not: and whoever takes over from an expired one
-# records it behind the new one (I6).
-_INVITATION = frozenset({AccessFactKind.INVITED, AccessFactKind.REVOKED, AccessFactKind.ACCEPTED})
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """A rule that stands in the way, what to do about it, and whom to contact (X2)."""
-
-    rule: str
-    message: str
-    remedy: str
-    contact: str
 
 
 class InvitationState(StrEnum):
@@ -195,11 +57,13 @@ class PaidFacts:
         paid: a captured payment pays for that instant.
         ever_paid: a payment had been captured by then.
         ended: the payer had ended the subscription and not taken it back.
+        lapsed: that it ran out is on record, and nobody began it anew.
     """
 
     paid: bool = False
     ever_paid: bool = False
     ended: bool = False
+    lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +72,7 @@ class ContentFacts:
 
     Attributes:
         registered: the account exists at that instant.
+        reinstated: it had been suspended, and is no longer.
         invitation: of whoever has no account yet.
         own: the subscription that the person pays for.
         plans: those of which the account is a member at that instant.
@@ -217,6 +82,7 @@ class ContentFacts:
     registered: bool = False
     closed: bool = False
     suspended: bool = False
+    reinstated: bool = False
     invitation: InvitationState = InvitationState.NONE
     own: PaidFacts = PaidFacts()
     plans: tuple[PaidFacts, ...] = ()
@@ -238,12 +104,20 @@ class WeighedContent:
 
 @dataclass(frozen=True, slots=True)
 class AdministrationFacts:
-    """What the administration of a plan at one instant rests on."""
+    """What the administration of a plan at one instant rests on.
+
+    Attributes:
+        reinstated: the account had been suspended, and is no longer.
+        role: that of a member; None for somebody who is not one.
+        removed: it had been a member.
+    """
 
     registered: bool = False
     closed: bool = False
     suspended: bool = False
+    reinstated: bool = False
     role: Role | None = None
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,51 +128,46 @@ class WeighedAdministration:
     evidence: tuple[int, ...]
 
 
-Placed = tuple[int, AccessFact]
-
-
 def weigh_content(
     facts: Sequence[AccessFact], at: datetime, *, account: UUID | None
 ) -> WeighedContent:
     """What access to content rests on at an instant.
 
     Args:
-        facts: the account's, those of every plan of which it was a member, and those of its
-            person's invitations, in log order; those of a later business time are left aside.
+        facts: the account's, those of the plans that it was ever a member of, and the invitations
+            of its person, in log order; those of a later business time are left aside.
         at: the instant.
         account: the account; None for somebody who has none.
     """
-    known = [(place, fact) for place, fact in enumerate(facts) if fact.occurred_at <= at]
-    own = [(place, fact) for place, fact in known if fact.subject == account]
-    registered = _last(own, frozenset({AccessFactKind.REGISTERED}))
-    if registered is None:
+    known = known_at(facts, at)
+    own = [placed for placed in known if placed[1].subject == account]
+    standing = weigh_standing(own)
+    if standing.registered is None:
         return _weigh_invitation(known, at)
-    standing = _last(own, _STANDING)
+    if standing.closed is not None:
+        closed = ContentFacts(registered=True, closed=True)
+        return WeighedContent(closed, places_of(standing.resting_on))
+    own_paid = _weigh_payments(own, at)
     roles = _last_by_plan(own)
-    member_of = [plan for plan, (_, fact) in roles.items() if fact.kind is AccessFactKind.ROLE]
-    own_paid, own_evidence = _weigh_payments(own, at)
-    weighed = [_weigh_plan(known, roles[plan], at) for plan in member_of]
-    paying = next((evidence for paid, evidence in weighed if paid.paid), None)
-    closed = _is(standing, AccessFactKind.CLOSED)
-    resting_on: Sequence[Placed | None]
-    if closed:
-        resting_on = []
-    elif own_paid.paid:
-        resting_on = own_evidence
-    elif paying is not None:
-        resting_on = paying
-    else:
-        resting_on = [*own_evidence, *roles.values(), *(e for _, each in weighed for e in each)]
+    joined = {plan: each for plan, each in roles.items() if each[1].kind is AccessFactKind.ROLE}
+    plans = [_weigh_plan(known, assigned, at) for assigned in joined.values()]
+    paying = next((each for each in (own_paid, *plans) if each.facts.paid), None)
+    removed = None if joined else max(roles.values(), key=_place, default=None)
+    resting_on = (
+        [*own_paid.resting_on, *chain(*(each.resting_on for each in plans)), removed]
+        if paying is None
+        else paying.resting_on
+    )
     return WeighedContent(
         ContentFacts(
             registered=True,
-            closed=closed,
-            suspended=_is(standing, AccessFactKind.SUSPENDED),
-            own=own_paid,
-            plans=tuple(paid for paid, _ in weighed),
-            removed=bool(roles) and not member_of,
+            suspended=standing.suspended is not None,
+            reinstated=standing.reinstated is not None,
+            own=own_paid.facts,
+            plans=tuple(each.facts for each in plans),
+            removed=removed is not None,
         ),
-        _places([registered, standing, *resting_on]),
+        places_of([*standing.resting_on, *resting_on]),
     )
 
 
@@ -313,27 +182,39 @@ def weigh_administration(
         account: the account; None for somebody who has none.
         plan: the institutional plan.
     """
-    known = [(place, fact) for place, fact in enumerate(facts) if fact.occurred_at <= at]
-    own = [(place, fact) for place, fact in known if fact.subject == account]
-    registered = _last(own, frozenset({AccessFactKind.REGISTERED}))
-    standing = _last(own, _STANDING)
+    known = known_at(facts, at)
+    own = [placed for placed in known if placed[1].subject == account]
+    standing = weigh_standing(own)
+    if standing.registered is None:
+        return WeighedAdministration(AdministrationFacts(), ())
+    if standing.closed is not None:
+        closed = AdministrationFacts(registered=True, closed=True)
+        return WeighedAdministration(closed, places_of(standing.resting_on))
     assigned = _last_by_plan(own).get(plan)
-    closed = _is(standing, AccessFactKind.CLOSED)
     return WeighedAdministration(
         AdministrationFacts(
-            registered=registered is not None,
-            closed=closed,
-            suspended=_is(standing, AccessFactKind.SUSPENDED),
+            registered=True,
+            suspended=standing.suspended is not None,
+            reinstated=standing.reinstated is not None,
             role=assigned[1].role if assigned else None,
+            removed=assigned is not None and assigned[1].kind is AccessFactKind.REMOVED,
         ),
-        _places([registered, standing, None if closed else assigned]),
+        places_of([*standing.resting_on, assigned]),
     )
+
+
+# ---------------------------------------------------------------- invitations
+
+# An acceptance undoes the invitation: whoever accepted is judged by the account.
+_INVITATION = frozenset({AccessFactKind.INVITED, AccessFactKind.REVOKED, AccessFactKind.ACCEPTED})
 
 
 def _weigh_invitation(known: Sequence[Placed], at: datetime) -> WeighedContent:
     """Whoever has no account may have been invited."""
-    last = _last(known, _INVITATION)
-    return WeighedContent(ContentFacts(invitation=_invitation_state(last, at)), _places([last]))
+    last = last_of(known, _INVITATION)
+    state = _invitation_state(last, at)
+    resting_on = [] if state is InvitationState.NONE else [last]
+    return WeighedContent(ContentFacts(invitation=state), places_of(resting_on))
 
 
 def _invitation_state(last: Placed | None, at: datetime) -> InvitationState:
@@ -346,32 +227,51 @@ def _invitation_state(last: Placed | None, at: datetime) -> InvitationState:
             return InvitationState.NONE
 
 
-def _weigh_plan(
-    known: Sequence[Placed], assigned: Placed, at: datetime
-) -> tuple[PaidFacts, list[Placed | None]]:
-    """What is paid of the plan in which a role was assigned, and what that rests on."""
-    of_plan = [(place, fact) for place, fact in known if fact.subject == assigned[1].plan]
-    paid, evidence = _weigh_payments(of_plan, at)
-    return paid, [assigned, *evidence]
+# ---------------------------------------------------------------- payments
+
+_COURSE = frozenset(
+    {
+        AccessFactKind.ENDED,
+        AccessFactKind.RESUMED,
+        AccessFactKind.LAPSED,
+        AccessFactKind.REACTIVATED,
+    }
+)
 
 
-def _weigh_payments(known: Sequence[Placed], at: datetime) -> tuple[PaidFacts, list[Placed | None]]:
-    """What is paid of one subscription, and what that rests on."""
-    payments = [(place, fact) for place, fact in known if fact.kind is AccessFactKind.PAID]
-    covering = [(place, fact) for place, fact in payments if fact.covers(at)]
-    course = _last(known, _COURSE)
-    paid = PaidFacts(
-        paid=bool(covering),
-        ever_paid=bool(payments),
-        ended=_is(course, AccessFactKind.ENDED),
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """What is paid, and what that rests on."""
+
+    facts: PaidFacts
+    resting_on: tuple[Placed, ...] = ()
+
+
+def _weigh_plan(known: Sequence[Placed], assigned: Placed, at: datetime) -> _Paid:
+    """What is paid of the plan in which a role was assigned."""
+    of_plan = [placed for placed in known if placed[1].subject == assigned[1].plan]
+    paid = _weigh_payments(of_plan, at)
+    return _Paid(paid.facts, (assigned, *paid.resting_on))
+
+
+def _weigh_payments(known: Sequence[Placed], at: datetime) -> _Paid:
+    """What is paid of one subscription."""
+    payments = [placed for placed in known if placed[1].kind is AccessFactKind.PAID]
+    if not payments:
+        return _Paid(PaidFacts())
+    course = last_of(known, _COURSE)
+    kind = course[1].kind if course else None
+    covering = next((placed for placed in payments if placed[1].covers(at)), None)
+    facts = PaidFacts(
+        paid=covering is not None,
+        ever_paid=True,
+        ended=kind is AccessFactKind.ENDED,
+        lapsed=kind is AccessFactKind.LAPSED,
     )
-    if covering:
-        return paid, [*covering[:1]]
-    return paid, [payments[-1] if payments else None, course]
-
-
-def _last(known: Sequence[Placed], kinds: frozenset[AccessFactKind]) -> Placed | None:
-    return next((placed for placed in reversed(known) if placed[1].kind in kinds), None)
+    if covering is not None:
+        return _Paid(facts, (covering,))
+    stopped = [course] if course and (facts.ended or facts.lapsed) else []
+    return _Paid(facts, (payments[-1], *stopped))
 
 
 def _last_by_plan(own: Sequence[Placed]) -> Mapping[UUID, Placed]:
@@ -379,151 +279,9 @@ def _last_by_plan(own: Sequence[Placed]) -> Mapping[UUID, Placed]:
     return {
         fact.plan: (place, fact)
         for place, fact in own
-        if fact.kind in _MEMBERSHIP and fact.plan is not None
+        if fact.kind in MEMBERSHIP and fact.plan is not None
     }
 
 
-def _is(placed: Placed | None, kind: AccessFactKind) -> bool:
-    return placed is not None and placed[1].kind is kind
-
-
-def _places(resting_on: Sequence[Placed | None]) -> tuple[int, ...]:
-    return tuple(sorted({placed[0] for placed in resting_on if placed is not None}))
-
-
-def content_obstacles(facts: ContentFacts) -> tuple[Obstacle, ...]:
-    """The rules in the way of content, in the order in which a person would clear them (X2)."""
-    if not facts.registered:
-        return (_NO_ACCOUNT_BUT[facts.invitation],)
-    if facts.closed:
-        return (CLOSED,)
-    obstacles = [SUSPENDED] if facts.suspended else []
-    if not facts.paid:
-        obstacles += _unpaid(facts)
-    return tuple(obstacles)
-
-
-def _unpaid(facts: ContentFacts) -> list[Obstacle]:
-    """A plan comes first: its member pays nothing (S10)."""
-    obstacles = list(dict.fromkeys(_unpaid_plan(plan) for plan in facts.plans))
-    if facts.removed:
-        obstacles.append(REMOVED)
-    if facts.own.ever_paid:
-        obstacles.append(ENDED if facts.own.ended else LAPSED)
-    return obstacles or [NEVER_PAID]
-
-
-def _unpaid_plan(plan: PaidFacts) -> Obstacle:
-    if not plan.ever_paid:
-        return PLAN_NEVER_PAID
-    return PLAN_ENDED if plan.ended else PLAN_LAPSED
-
-
-def administration_obstacles(facts: AdministrationFacts) -> tuple[Obstacle, ...]:
-    """The rules in the way of administering a plan, in the order in which to clear them (X2)."""
-    if not facts.registered:
-        return (NO_ACCOUNT,)
-    if facts.closed:
-        return (CLOSED,)
-    obstacles = [SUSPENDED] if facts.suspended else []
-    if facts.role is None:
-        obstacles.append(NO_MEMBER)
-    elif not facts.role.administers:
-        obstacles.append(NO_ADMINISTRATOR)
-    return tuple(obstacles)
-
-
-OWNER = "the account's owner"
-ACCOUNT_MANAGER = "the account manager, or the operator's support where none is assigned"
-
-NO_ACCOUNT = Obstacle(
-    "A1", "there is no such account", "Register an account, or check the id or e-mail.", OWNER
-)
-CLOSED = Obstacle(
-    "A10", "the account is closed", "Register anew; the e-mail and the RUT are free.", OWNER
-)
-SUSPENDED = Obstacle(
-    "A10", "the account is suspended", "Ask for it to be reinstated.", ACCOUNT_MANAGER
-)
-NEVER_PAID = Obstacle(
-    "S3",
-    "no payment has succeeded",
-    "Go through the steps of the subscription and pay.",
-    OWNER,
-)
-ENDED = Obstacle(
-    "S4",
-    "the subscription was ended, and the last day that is paid for has passed",
-    "Reactivate the subscription and go through its steps again.",
-    OWNER,
-)
-LAPSED = Obstacle(
-    "S5",
-    "the subscription ran out unrenewed",
-    "Reactivate the subscription and go through its steps again.",
-    OWNER,
-)
-INSTITUTION = "an administrator of the plan, at the institution"
-
-PLAN_NEVER_PAID = Obstacle(
-    "S10",
-    "the institution has not paid for the plan yet",
-    "Ask the institution to pay for the plan.",
-    INSTITUTION,
-)
-PLAN_ENDED = Obstacle(
-    "S10",
-    "the institution ended the plan, and the last day that is paid for has passed",
-    "Ask the institution for its plan, or go through the steps of a subscription of your own.",
-    INSTITUTION,
-)
-PLAN_LAPSED = Obstacle(
-    "S10",
-    "the plan ran out unpaid",
-    "Ask the institution to pay for the plan, or go through the steps of a subscription of your"
-    " own.",
-    INSTITUTION,
-)
-REMOVED = Obstacle(
-    "A12",
-    "the account was removed from its plan",
-    "Go through the steps of a subscription of your own, or accept a new invitation.",
-    INSTITUTION,
-)
-INVITATION_OPEN = Obstacle(
-    "I9",
-    "an invitation is open and has not been accepted",
-    "Follow the link in the invitation; look in the spam folder, then ask for a new one.",
-    "your contact at the institution",
-)
-INVITATION_EXPIRED = Obstacle(
-    "I6",
-    "the invitation has expired",
-    "Ask for a new invitation.",
-    "your contact at the institution",
-)
-INVITATION_REVOKED = Obstacle(
-    "I6",
-    "the invitation was revoked",
-    "Ask for a new invitation.",
-    "your contact at the institution",
-)
-NO_MEMBER = Obstacle(
-    "I1",
-    "the account is not a member of the plan",
-    "Ask to be invited as an administrator.",
-    "a super-administrator of the plan",
-)
-NO_ADMINISTRATOR = Obstacle(
-    "I1",
-    "the account is a user of the plan, not an administrator",
-    "Ask to be made an administrator.",
-    "a super-administrator of the plan",
-)
-
-_NO_ACCOUNT_BUT = {
-    InvitationState.NONE: NO_ACCOUNT,
-    InvitationState.OPEN: INVITATION_OPEN,
-    InvitationState.EXPIRED: INVITATION_EXPIRED,
-    InvitationState.REVOKED: INVITATION_REVOKED,
-}
+def _place(placed: Placed) -> int:
+    return placed[0]

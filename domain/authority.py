@@ -15,6 +15,26 @@ from domain.account import (
 )
 from domain.actor import Actor, ActorKind
 from domain.command import Command
+from domain.contract import (
+    EndContract,
+    FillRole,
+    LinkRisk,
+    NameContact,
+    NameValidator,
+    OpenContract,
+    PublishInformationDocument,
+    ReactivateContract,
+    RequireRoles,
+    UnlinkRisk,
+    VacateRole,
+    WithdrawInformationDocument,
+)
+from domain.contract_link import (
+    DownloadInformationDocument,
+    LinkPerson,
+    MarkInformationDocumentAsRead,
+    UnlinkPerson,
+)
 from domain.disclosure import OpenPersonalValue
 from domain.invitation import (
     AcceptInvitation,
@@ -26,6 +46,7 @@ from domain.invitation import (
 )
 from domain.invitation_import import ImportInvitations
 from domain.membership import ChangeRole, RemoveMember
+from domain.operations import RetryParkedStream, SkipParkedEvent
 from domain.personal import Purpose
 from domain.plan import ChangeSeats, OpenPlan
 from domain.refusal import Refused
@@ -41,6 +62,20 @@ from domain.subscription import (
     ReactivateSubscription,
     ResumeSubscription,
     StartSubscription,
+)
+from domain.support_ticket import (
+    AssignTicket,
+    CloseTicket,
+    CopyPerson,
+    MergeTicket,
+    OpenTicket,
+    ReceiveMail,
+    ReopenTicket,
+    ReplyToTicket,
+    ResolveTicket,
+    RouteTicket,
+    SplitTicket,
+    UncopyPerson,
 )
 
 __all__ = ["MAY_GIVE", "MAY_OPEN", "may_open", "refuse_unless_may_give"]
@@ -83,12 +118,44 @@ MAY_GIVE: dict[type[Command], frozenset[ActorKind]] = {
     AcceptInvitation: frozenset({PERSON}),
     ChangeRole: frozenset({PERSON}),
     RemoveMember: frozenset({PERSON}),
+    OpenContract: frozenset({ACCOUNT_MANAGER}),
+    ReactivateContract: frozenset({PERSON, ACCOUNT_MANAGER}),
+    EndContract: frozenset({PERSON, ACCOUNT_MANAGER}),
+    NameValidator: frozenset({PERSON, ACCOUNT_MANAGER}),
+    NameContact: frozenset({PERSON, ACCOUNT_MANAGER}),
+    PublishInformationDocument: frozenset({PERSON, ACCOUNT_MANAGER}),
+    WithdrawInformationDocument: frozenset({PERSON, ACCOUNT_MANAGER}),
+    RequireRoles: frozenset({PERSON, ACCOUNT_MANAGER}),
+    LinkRisk: frozenset({PERSON}),
+    UnlinkRisk: frozenset({PERSON}),
+    FillRole: frozenset({PERSON}),
+    VacateRole: frozenset({PERSON}),
+    LinkPerson: frozenset({PERSON}),
+    UnlinkPerson: frozenset({PERSON, ACCOUNT_MANAGER}),
+    DownloadInformationDocument: frozenset({PERSON}),
+    MarkInformationDocumentAsRead: frozenset({PERSON}),
+    OpenTicket: frozenset({PERSON, ACCOUNT_MANAGER, SUPPORT_STAFF}),
+    ReceiveMail: frozenset({SYSTEM}),
+    ReplyToTicket: frozenset({PERSON, SUPPORT_STAFF}),
+    AssignTicket: frozenset({SUPPORT_STAFF}),
+    RouteTicket: frozenset({SUPPORT_STAFF}),
+    CopyPerson: frozenset({PERSON, SUPPORT_STAFF}),
+    UncopyPerson: frozenset({PERSON, SUPPORT_STAFF}),
+    ResolveTicket: frozenset({SUPPORT_STAFF}),
+    ReopenTicket: frozenset({SUPPORT_STAFF}),
+    CloseTicket: frozenset({SUPPORT_STAFF}),
+    SplitTicket: frozenset({SUPPORT_STAFF}),
+    MergeTicket: frozenset({SUPPORT_STAFF}),
+    RetryParkedStream: frozenset({SUPPORT_STAFF}),
+    SkipParkedEvent: frozenset({SUPPORT_STAFF}),
     OpenPersonalValue: frozenset({PERSON, ACCOUNT_MANAGER, SUPPORT_STAFF, AUDITOR}),
 }
 """The kinds of actor that may give each command.
 
 A person only for their own account; or, by a role in a plan that the ledger knows of (I1, I8), for
-that plan's invitations and members. Which values an actor may open is the other table's business.
+that plan's invitations and members; or for a contract whose contact they are or to which they are
+linked (C1, C2, C4); or for a ticket whose requester they are or on whose copy list (T4). Which
+values an actor may open is the other table's business.
 """
 
 MAY_OPEN: dict[Purpose, frozenset[ActorKind]] = {

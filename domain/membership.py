@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.account import (
     Account,
     AccountEvent,
+    AccountKind,
     MemberRemoved,
     RemovalReason,
     Role,
@@ -33,6 +34,7 @@ __all__ = [
     "MembershipDecision",
     "MembershipSurroundings",
     "RemoveMember",
+    "can_join",
     "decide",
     "is_free_to_join",
     "refuse_unless_administers",
@@ -207,10 +209,18 @@ def refuse_if_last_administrator(surroundings: MembershipSurroundings) -> None:
         )
 
 
+def can_join(account: Account) -> bool:
+    """Whether this kind of account can come to a plan by invitation, when nothing else bars it."""
+    return account.was_member or account.kind is AccountKind.CONTRACT
+
+
 def is_free_to_join(
     account: Account, own: Subscription, plans: Mapping[UUID, Subscription], at: datetime
 ) -> bool:
-    """Whether a member of before may be invited anew: removed, or the plan has ended (A12, I3).
+    """Whether somebody with an account may be invited: of a contract, or a member of before.
+
+    Grants add up on the account that a contract made (A2); a member has been removed, or the plan
+    has ended (A12, I3).
 
     Args:
         account: the account of the person.
@@ -221,4 +231,4 @@ def is_free_to_join(
     if account.standing in (Standing.NONE, Standing.CLOSED):
         return True
     pays = own.paying and not own.ran_out(at)
-    return account.was_member and not pays and all(plans[plan].over(at) for plan in account.roles)
+    return can_join(account) and not pays and all(plans[plan].over(at) for plan in account.roles)

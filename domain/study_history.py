@@ -8,11 +8,12 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from domain.access import ContentFacts, content_obstacles
+from domain.access import ContentFacts
 from domain.account import Account, known_account, refuse_unless_owner
 from domain.actor import Actor
 from domain.command import AccountCommand
 from domain.event import EventOfAccount
+from domain.obstacles import content_obstacles
 from domain.refusal import Refused
 
 ContentCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9/._-]{0,119}$")]

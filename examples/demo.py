@@ -26,6 +26,8 @@ MARTA, JORGE = "marta.villalobos@losaromos.example.cl", "jorge.pinto@losaromos.e
 SUSANA, CAMILA = "susana.krause@losaromos.example.cl", "camila.marambio@losaromos.example.cl"
 TOMAS, AMARO = "tomas.barria@delsur.example.cl", "amaro.huenchuman@delsur.example.cl"
 PAMELA = "pamela.saez@delsur.example.cl"
+LUCIA = "lucia.prado@montajeslugo.example.es"
+CONTRACT = "b3df09e1-6028-4b2e-9e40-092199ec60d1"
 
 MANAGER = "account_manager:8f36c487-4e75-4da9-a5bc-d7916f1acda0"
 
@@ -40,7 +42,7 @@ def main() -> int:
     print(f"An embedded PostgreSQL starts under {HOME}; it stops when the demo ends.")
     # Held open, so that not every command starts and stops the server.
     with EmbeddedServer.start(HOME):
-        parts = (the_year, the_year_again, access, institutions, histories, erasure)
+        parts = (the_year, the_year_again, access, institutions, help_desk, histories, erasure)
         as_it_should = [ended for part in parts for ended in part()]
     print(f"\nLook around yourself:  ACTA_HOME={shlex.quote(str(HOME))} acta check {ANA} content")
     return 0 if all(as_it_should) else 1
@@ -77,6 +79,10 @@ def the_year() -> list[bool]:
             "October to December: somebody is forgotten, and a plan ends",
             "apply", file("10-october-to-december.jsonl"), ends=SOME_REFUSED,
         ),
+        step(
+            "The same months at the help desk: a contract, its people, and what they ask",
+            "apply", file("10-tickets-and-contracts.jsonl"), ends=SOME_REFUSED,
+        ),
     ]  # fmt: skip
 
 
@@ -89,6 +95,7 @@ def the_year_again() -> list[bool]:
         sur_list(),
         ("apply", file("07-july-to-september.jsonl")),
         ("apply", file("10-october-to-december.jsonl")),
+        ("apply", file("10-tickets-and-contracts.jsonl")),
     ]
     print("\n── The whole year again: the same answers, and nothing happens twice", end="")
     return [step("", *arguments, ends=SOME_REFUSED, tail=4) for arguments in again]
@@ -128,12 +135,13 @@ def access() -> list[bool]:
         ),
         step(
             "Jorge administers his plan",
-            "check", JORGE, f"plan:{AROMOS}:administer", "--at", "2026-06-19T12:00:00-04:00",
+            "check", JORGE, f"plan:{AROMOS}:administer", "--lang", "en",
+            "--at", "2026-06-19T12:00:00-04:00",
         ),
         step(
             "Susana does not",
-            "check", SUSANA, f"plan:{AROMOS}:administer", "--at", "2026-06-19T12:00:00-04:00",
-            ends=NO,
+            "check", SUSANA, f"plan:{AROMOS}:administer", "--lang", "en",
+            "--at", "2026-06-19T12:00:00-04:00", ends=NO,
         ),
     ]  # fmt: skip
 
@@ -154,6 +162,34 @@ def institutions() -> list[bool]:
             "invitations", SUR, "--state", "open", "--at", at_the_end, "--actor", pamela,
         ),
         step("The lists that it imported", "imports", SUR),
+    ]  # fmt: skip
+
+
+def help_desk() -> list[bool]:
+    """A module that opens step by step, and what was asked about it meanwhile."""
+    staff, at_the_end = "support_staff", "2026-10-22T13:00:00+02:00"
+    return [
+        step(
+            "Lucía does not see her module: what is in the way, in her language, and whom to call",
+            *module("2026-10-13T08:30:00+02:00"), "--actor", f"person:{LUCIA}", ends=NO,
+        ),
+        step(
+            "An hour later, in English: nothing but a role is left",
+            *module("2026-10-13T10:05:00+02:00"), "--lang", "en", ends=NO,
+        ),
+        step("Then it opens, and the answer names all that it rests on",
+             *module("2026-10-13T12:00:00+02:00")),
+        step("A new version of a document asks anew",
+             *module(at_the_end), "--lang", "en", ends=NO),
+        step("Her contract, as she may see it",
+             "contract", CONTRACT, "--at", at_the_end, "--actor", f"person:{LUCIA}"),
+        step("Which contracts run out soon",
+             "contracts", "--ending-within", "60", "--at", at_the_end),
+        step("Her ticket: who wrote, and why it is there", "ticket", "1",
+             "--at", at_the_end, "--actor", staff),
+        step("What waits at the desk", "tickets", "--state", "open",
+             "--at", at_the_end, "--actor", staff),
+        step("Nothing is parked: every event could be applied", "parked"),
     ]  # fmt: skip
 
 
@@ -205,7 +241,12 @@ def sur_list() -> tuple[str, ...]:
 
 def content(who: str, at: str) -> tuple[str, ...]:
     """A check of content at an instant."""
-    return ("check", who, "content", "--at", at)
+    return ("check", who, "content", "--lang", "en", "--at", at)
+
+
+def module(at: str) -> tuple[str, ...]:
+    """A check of Lucía's module at an instant."""
+    return ("check", LUCIA, "module:documentation", "--at", at)
 
 
 def step(title: str, *arguments: str, ends: int = 0, tail: int | None = None) -> bool:

@@ -104,6 +104,7 @@ def the_year() -> Iterator[bool]:
         imported(SUR, "07-01-instituto-del-sur.xlsx", TOMAS, "2026-07-01T09:00:00-04:00"),
         ("apply", file("07-july-to-september.jsonl")),
         ("apply", file("10-october-to-december.jsonl")),
+        ("apply", file("10-tickets-and-contracts.jsonl")),
     ):
         yield step("", *arguments, ends=SOME_REFUSED, tail=1)
 

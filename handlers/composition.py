@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from handlers.contract_queries import ContractQueries
 from handlers.faults import Fault, InvalidInput
 from handlers.ledger import Ledger
 from handlers.queries import Queries
 from handlers.settings import Settings
+from handlers.snapshots import Snapshots
 from handlers.store.database import Database, connect
 from handlers.store.embedded import EmbeddedServer, default_home
 from handlers.store.event_store import EventStore
@@ -19,14 +21,17 @@ from handlers.store.sealing import Cipher
 from handlers.store.vault import Vault
 from handlers.streams.cluster import Cluster
 from handlers.streams.registry import register
+from handlers.ticket_queries import TicketQueries
 from handlers.workers.projector import Projector
 from handlers.workers.relay import Destination, Relay, RelayStatus, relay_state
 from projections.access import Access
 from projections.account_history import AccountHistory
 from projections.billing_history import BillingHistory
+from projections.contracts import ContractRegister
 from projections.institutions import Institutions
 from projections.projection import Projection
 from projections.study_history import StudyHistory
+from projections.support_desk import SupportDesk
 from schemas.contracts import Contracts
 
 __all__ = ["Acta", "migrate_database", "open_ledger", "open_relay", "relay_status"]
@@ -37,6 +42,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     StudyHistory(),
     AccountHistory(),
     Institutions(),
+    ContractRegister(),
+    SupportDesk(),
 )
 
 
@@ -46,6 +53,8 @@ class Acta:
 
     ledger: Ledger
     queries: Queries
+    contracts: ContractQueries
+    tickets: TicketQueries
     projector: Projector
     store: EventStore
     vault: Vault
@@ -85,9 +94,14 @@ def open_ledger(
                 store,
                 tax_retention_years=settings.tax_retention_years,
                 invitation_days=settings.invitation_days,
+                desk_emails=settings.desk_emails,
                 reached=reached,
             ),
-            queries=Queries(store, catch_up=catch_up),
+            queries=Queries(
+                store, Snapshots(database, catch_up=catch_up), modules=settings.modules
+            ),
+            contracts=ContractQueries(store, Snapshots(database, catch_up=catch_up)),
+            tickets=TicketQueries(store, Snapshots(database, catch_up=catch_up)),
             projector=projector,
             store=store,
             vault=vault,

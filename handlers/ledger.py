@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -81,6 +82,7 @@ class Ledger:
         store: the log.
         tax_retention_years: how long buyer data of tax documents is kept (A11).
         invitation_days: how long an invitation is open (I6).
+        desk_emails: the addresses of the desks, which are on no copy list (T6).
         new_id: gives random ids.
         reached: told each point at which a crash would matter; tests crash there.
     """
@@ -91,12 +93,14 @@ class Ledger:
         *,
         tax_retention_years: int,
         invitation_days: int,
+        desk_emails: Sequence[str] = (),
         new_id: Callable[[], UUID] = uuid4,
         reached: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._tax_retention_years = tax_retention_years
         self._invitation_days = invitation_days
+        self._desk_emails = desk_emails
         self._new_id = new_id
         self._reached = reached
 
@@ -244,43 +248,46 @@ class Ledger:
         known = self.known([command_id]).get(command_id)
         if known is not None:
             return self.repeated(known, command, actor)
-        situation = self._situation(command)
-        # The rows of a list are known by the import, whose id has each answer only once.
-        listed = isinstance(command, ImportInvitations)
-        digest = None if listed else self._input_digest(command, actor)
-        head = self._store.head()
+        with closing(self._situation(command)) as situation:
+            # The rows of a list are known by the import, whose id has each answer only once.
+            listed = isinstance(command, ImportInvitations)
+            digest = None if listed else self._input_digest(command, actor)
+            head = self._store.head()
 
-        def envelope(known_as: Actor, *, erased: bool = False) -> CommandEnvelope:
-            return CommandEnvelope(
-                command_id=command_id,
-                actor=known_as,
-                asked_at=command.at,
-                input_digest=None if erased else digest,
-                persons=frozenset() if listed else frozenset(situation.persons),
-                correlation_id=correlation_id,
-                causation_id=causation_id,
-            )
+            def envelope(known_as: Actor, *, erased: bool = False) -> CommandEnvelope:
+                return CommandEnvelope(
+                    command_id=command_id,
+                    actor=known_as,
+                    asked_at=command.at,
+                    input_digest=None if erased else digest,
+                    persons=frozenset() if listed else frozenset(situation.persons),
+                    correlation_id=correlation_id,
+                    causation_id=causation_id,
+                )
 
-        try:
-            refuse_unless_may_give(actor, type(command))
-            decided = draft(command, situation.resolve(actor), situation)
-        except Refused as refusal:
-            situation.notice(command)
-            self._reached("before append")
-            stored = self._store.refuse(
-                refusal,
-                envelope(Actor(kind=actor.kind)),
-                decided_at=head,
-                reads=situation.versions,
-            )
-        else:
-            self._reached("before append")
-            stored = self._store.append(
-                decided.append,
-                envelope(decided.actor, erased=decided.append.erased is not None),
-            )
-        self._reached("after commit")
-        return _answer(stored, repeated=False)
+            try:
+                refuse_unless_may_give(actor, type(command))
+                decided = draft(command, situation.resolve(actor), situation)
+            except Refused as refusal:
+                # Whoever waits for the number that this one does not take goes ahead.
+                situation.close()
+                situation.notice(command)
+                self._reached("before append")
+                stored = self._store.refuse(
+                    refusal,
+                    envelope(Actor(kind=actor.kind)),
+                    decided_at=head,
+                    reads=situation.versions,
+                )
+            else:
+                self._reached("before append")
+                stored = self._store.append(
+                    decided.append,
+                    envelope(decided.actor, erased=decided.append.erased is not None),
+                    situation.numbering,
+                )
+            self._reached("after commit")
+            return _answer(stored, repeated=False)
 
     def _situation(self, command: Command) -> Situation:
         return Situation(
@@ -289,6 +296,7 @@ class Ledger:
             new_id=self._new_id,
             tax_retention_years=self._tax_retention_years,
             invitation_days=self._invitation_days,
+            desk_emails=self._desk_emails,
         )
 
     def _input_digest(self, command: Command, actor: Actor) -> bytes:

@@ -1,26 +1,29 @@
-"""Questions to the read models. Every answer says the position of the log up to which it knows."""
+"""Questions to the read models. Every answer says the position of the log up to which it knows.
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+An answer is degraded where it may miss what stands in a stream that a read model has parked (X6).
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from threading import Event as Signal
-from time import monotonic
 from uuid import UUID
 
-from psycopg import Connection, IsolationLevel
+from psycopg import Connection
 
 from domain.actor import Actor, ActorKind
 from domain.authority import may_open
 from domain.event import event_class
 from domain.personal import Purpose, Sealed, personal_fields
 from domain.subscription import SubscriptionKind, SubscriptionStarted
-from handlers.faults import DeadlinePassed, InvalidInput, PositionBeyondHead
+from handlers.checks import Checks
+from handlers.commands.situation import study_history_of, subscription_of
+from handlers.faults import InvalidInput
+from handlers.snapshots import ANYTHING, Knowledge, Snapshots
 from handlers.store.database import Database, reachable
 from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore
 from handlers.store.reader import head
-from projections.access import Access, AccessAnswer, administration_answer, content_answer
+from projections.access import Access, AccessAnswer, ContractContact
 from projections.account_history import AccountHistory, HistoryLine, history_lines
 from projections.billing_history import (
     BillingHistory,
@@ -45,32 +48,14 @@ from projections.institutions import (
     member_lines,
     plan_state,
 )
-from projections.projection import Projection
+from projections.parked import ParkedStream, is_degraded, parked_streams
 from projections.study_history import StudyHistory, StudyLine, study_lines
 
 __all__ = [
-    "Billing", "History", "ImportedRows", "Imports", "Invitations", "Knowledge", "Members",
-    "OpenedInvitation", "OpenedLine", "OpenedMember", "Plan", "Queries", "Status", "Study",
+    "Billing", "History", "ImportedRows", "Imports", "Invitations", "Members", "OpenedContact",
+    "OpenedInvitation", "OpenedLine", "OpenedMember", "Parked", "Plan", "Queries", "Status",
+    "Study",
 ]  # fmt: skip
-
-DEADLINE_SECONDS = 5.0
-PAUSE_SECONDS = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """How much an answer has to know.
-
-    Attributes:
-        at_least: a position that the answer has to know, such as that of a receipt (X4).
-        deadline_seconds: how long to wait for it.
-    """
-
-    at_least: int = 0
-    deadline_seconds: float = DEADLINE_SECONDS
-
-
-ANYTHING = Knowledge()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +66,7 @@ class Billing:
     lines: tuple[BillingLine, ...]
     paid_through: date | None
     position: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +91,7 @@ class History:
     account: UUID
     lines: tuple[OpenedLine, ...]
     position: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +101,7 @@ class Study:
     account: UUID
     lines: tuple[StudyLine, ...]
     position: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +117,7 @@ class Plan:
     at: datetime
     over: bool
     position: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +137,7 @@ class Members:
     at: datetime
     members: tuple[OpenedMember, ...]
     position: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +157,16 @@ class Invitations:
     at: datetime
     invitations: tuple[OpenedInvitation, ...]
     position: int
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedContact:
+    """Whom to contact, whose personal values are as in ``OpenedLine``."""
+
+    contact: ContractContact
+    personal: dict[str, str | None]
+    sealed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,7 @@ class Imports:
     plan: UUID
     imports: tuple[ImportLine, ...]
     position: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ class ImportedRows:
     invitation_import: UUID
     rows: tuple[ImportedRowLine, ...]
     position: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,7 @@ class Status:
         events: how many events there are.
         positions: up to which position each read model knows; lag is ``head`` less that.
         sizes_bytes: size of each table with its indexes.
+        parked: how many streams read models have parked.
     """
 
     head: int
@@ -220,6 +223,15 @@ class Status:
     positions: dict[str, int]
     sizes_bytes: dict[str, int]
     pending_erasures: tuple[PendingErasure, ...]
+    parked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The streams that read models have parked."""
+
+    streams: tuple[ParkedStream, ...]
+    position: int
 
 
 class Queries:
@@ -227,24 +239,25 @@ class Queries:
 
     Args:
         store: resolves e-mails and opens personal values.
-        catch_up: brings the read models up to the log before an answer; None where a projector
-            runs beside, and answers wait for it.
+        snapshots: the moments at which it looks.
+        modules: names of the modules that there are (C4).
     """
 
-    def __init__(self, store: EventStore, *, catch_up: Callable[[], object] | None = None) -> None:
+    def __init__(self, store: EventStore, snapshots: Snapshots, *, modules: Sequence[str]) -> None:
         self._store = store
         self._database: Database = store.database
         self._directory = Directory(store)
-        self._catch_up = catch_up
+        self._snapshots = snapshots
+        self._checks = Checks(store.database, self._directory, snapshots, modules)
 
     def check(
         self, who: str, thing: str, at: datetime, knowledge: Knowledge = ANYTHING
     ) -> AccessAnswer:
-        """Whether somebody has access to a thing at an instant (X1 to X4).
+        """Whether somebody has access to a thing at an instant (X1 to X4, X6).
 
         Args:
             who: an e-mail, ``person:ID`` or ``account:ID``.
-            thing: ``content``, or ``plan:ID:administer``.
+            thing: ``content``, ``module:NAME``, or ``plan:ID:administer``.
             at: the instant.
             knowledge: how much the answer has to know.
 
@@ -254,13 +267,22 @@ class Queries:
             DeadlinePassed: the position was not known in time.
             DatabaseUnavailable: the database cannot be reached.
         """
-        plan = _administered_plan(thing)
-        with self._snapshot(Access, knowledge) as (connection, position):
-            account = self._directory.account(who, at=at)
-            person = self._directory.person(who, at=at)
-            if plan is None:
-                return content_answer(connection, account, person, at, position=position)
-            return administration_answer(connection, account, person, plan, at, position=position)
+        return self._checks.check(who, thing, at, knowledge)
+
+    def contacts(self, answer: AccessAnswer, asker: Actor) -> tuple[OpenedContact, ...]:
+        """Whom an answer says to contact, opened for the asker as far as G1 allows.
+
+        Whoever is linked to a contract is told who its contact and its validator are (C6).
+        """
+        known = self._known(asker, answer.at)
+        herself = known.kind is ActorKind.PERSON and known.id == answer.person
+        return tuple(
+            self._opened_contact(
+                contact,
+                may=may_open(known, Purpose.IDENTITY, contact.person, administers_owner=herself),
+            )
+            for contact in answer.contacts
+        )
 
     def billing(self, who: str, now: datetime, knowledge: Knowledge = ANYTHING) -> Billing:
         """The billing history of an account, or of a plan.
@@ -274,10 +296,11 @@ class Queries:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(BillingHistory, knowledge) as (connection, position):
+        with self._snapshots.of(BillingHistory, knowledge) as (connection, position):
             account = self._account(who, now)
             lines = billing_lines(connection, account)
-            return Billing(account, lines, paid_through(lines), position)
+            degraded = is_degraded(connection, BillingHistory, about=_streams_of(account))
+            return Billing(account, lines, paid_through(lines), position, degraded)
 
     def history(
         self, who: str, now: datetime, asker: Actor, knowledge: Knowledge = ANYTHING
@@ -295,13 +318,14 @@ class Queries:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(AccountHistory, knowledge, Institutions) as (connection, position):
+        with self._snapshots.of(AccountHistory, knowledge, Institutions) as (connection, position):
             account, asker = self._account(who, now), self._known(asker, now)
             lines = history_lines(connection, account)
+            degraded = is_degraded(connection, AccountHistory, about=_streams_of(account))
             person = _asking_person(asker)
             administered = person is not None and administers_plan_of(connection, person, account)
         opened = tuple(self._opened(line, asker, administered=administered) for line in lines)
-        return History(account, opened, position)
+        return History(account, opened, position, degraded)
 
     def study(self, who: str, now: datetime, knowledge: Knowledge = ANYTHING) -> Study:
         """Everything that was studied through an account.
@@ -310,9 +334,10 @@ class Queries:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(StudyHistory, knowledge) as (connection, position):
+        with self._snapshots.of(StudyHistory, knowledge) as (connection, position):
             account = self._account(who, now)
-            return Study(account, study_lines(connection, account), position)
+            degraded = is_degraded(connection, StudyHistory, about=_streams_of(account))
+            return Study(account, study_lines(connection, account), position, degraded)
 
     # ------------------------------------------------------------ institutions
 
@@ -328,11 +353,12 @@ class Queries:
             InvalidInput: there is no such plan.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(Institutions, knowledge) as (connection, position):
+        with self._snapshots.of(Institutions, knowledge) as (connection, position):
             state = plan_state(connection, plan, at)
             if state is None:
                 raise _no_such_plan()
-            return Plan(state, at, state.over(at), position)
+            degraded = is_degraded(connection, Institutions)
+            return Plan(state, at, state.over(at), position, degraded)
 
     def members(
         self, plan: UUID, at: datetime, asker: Actor, knowledge: Knowledge = ANYTHING
@@ -343,13 +369,14 @@ class Queries:
             InvalidInput: there is no such plan.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(Institutions, knowledge) as (connection, position):
+        with self._snapshots.of(Institutions, knowledge) as (connection, position):
             _refuse_unknown_plan(connection, plan)
             lines, asker = member_lines(connection, plan, at), self._known(asker, at)
             administered = _is_administered(connection, asker, plan)
+            degraded = is_degraded(connection, Institutions)
         opened = self._opened_all(lines, asker, administered=administered)
         members = (OpenedMember(line, *values) for line, values in zip(lines, opened, strict=True))
-        return Members(plan, at, tuple(members), position)
+        return Members(plan, at, tuple(members), position, degraded)
 
     def invitations(
         self,
@@ -372,15 +399,16 @@ class Queries:
             InvalidInput: there is no such plan.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(Institutions, knowledge) as (connection, position):
+        with self._snapshots.of(Institutions, knowledge) as (connection, position):
             _refuse_unknown_plan(connection, plan)
             lines, asker = invitation_lines(connection, plan, at, state), self._known(asker, at)
             administered = _is_administered(connection, asker, plan)
+            degraded = is_degraded(connection, Institutions)
         opened = self._opened_all(lines, asker, administered=administered)
         invitations = (
             OpenedInvitation(line, *values) for line, values in zip(lines, opened, strict=True)
         )
-        return Invitations(plan, at, tuple(invitations), position)
+        return Invitations(plan, at, tuple(invitations), position, degraded)
 
     def imports(self, plan: UUID, knowledge: Knowledge = ANYTHING) -> Imports:
         """The lists that were imported into a plan (I5).
@@ -389,9 +417,10 @@ class Queries:
             InvalidInput: there is no such plan.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(Institutions, knowledge) as (connection, position):
+        with self._snapshots.of(Institutions, knowledge) as (connection, position):
             _refuse_unknown_plan(connection, plan)
-            return Imports(plan, import_lines(connection, plan), position)
+            degraded = is_degraded(connection, Institutions)
+            return Imports(plan, import_lines(connection, plan), position, degraded)
 
     def imported_rows(
         self,
@@ -405,7 +434,7 @@ class Queries:
             InvalidInput: there is no such plan, or no such import into it.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshot(Institutions, knowledge) as (connection, position):
+        with self._snapshots.of(Institutions, knowledge) as (connection, position):
             _refuse_unknown_plan(connection, plan)
             known = {line.invitation_import for line in import_lines(connection, plan)}
             if invitation_import not in known:
@@ -414,7 +443,8 @@ class Queries:
                     remedy="Check the id; acta imports PLAN lists them.",
                 )
             rows = imported_row_lines(connection, invitation_import)
-            return ImportedRows(plan, invitation_import, rows, position)
+            degraded = is_degraded(connection, Institutions)
+            return ImportedRows(plan, invitation_import, rows, position, degraded)
 
     # ------------------------------------------------------------ the ledger itself
 
@@ -441,56 +471,17 @@ class Queries:
                 positions=dict(positions),
                 sizes_bytes=dict(sizes),
                 pending_erasures=tuple(PendingErasure(*row) for row in pending),
+                parked=len(parked_streams(connection)),
             )
 
-    @contextmanager
-    def _snapshot(
-        self, projection: type[Projection], knowledge: Knowledge, *others: type[Projection]
-    ) -> Generator[tuple[Connection, int]]:
-        """A transaction in which read models stand still, and what all of them know."""
-        if self._catch_up is not None:
-            self._catch_up()
-        deadline = monotonic() + knowledge.deadline_seconds
-        while True:
-            for each in (projection, *others):
-                self._wait_for(each, knowledge, deadline)
-            with self._standing_still(projection, *others) as (connection, position):
-                # Somebody may have begun to rebuild it just now; then it is waited for anew.
-                if position >= knowledge.at_least:
-                    yield connection, position
-                    return
+    def parked(self, knowledge: Knowledge = ANYTHING) -> Parked:
+        """The streams that read models have parked, in the order of the log.
 
-    @contextmanager
-    def _standing_still(self, *projections: type[Projection]) -> Generator[tuple[Connection, int]]:
-        with reachable(), self._database.connection() as connection:
-            connection.isolation_level = IsolationLevel.REPEATABLE_READ
-            try:
-                with connection.transaction():
-                    # Before the first look, which is the one that all others see: or a rebuild
-                    # in between would show its empty tables beside the old position.
-                    for table in (table for each in projections for table in each.tables):
-                        table.keep(connection)
-                    positions = [_known_position(connection, each) or 0 for each in projections]
-                    yield connection, min(positions)
-            finally:
-                connection.isolation_level = None
-
-    def _wait_for(
-        self, projection: type[Projection], knowledge: Knowledge, deadline: float
-    ) -> None:
-        with reachable(), self._database.connection() as connection:
-            if knowledge.at_least > 0 and knowledge.at_least > (known := head(connection)):
-                raise PositionBeyondHead(
-                    f"position {knowledge.at_least} lies beyond the head of the log, {known}",
-                    remedy="Ask for a position that a receipt or an answer named.",
-                )
-            while True:
-                position = _known_position(connection, projection)
-                if position is not None and position >= knowledge.at_least:
-                    return
-                if monotonic() >= deadline or (position is None and knowledge.at_least <= 0):
-                    raise _not_known(projection, position, knowledge)
-                Signal().wait(PAUSE_SECONDS)
+        Raises:
+            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
+        """
+        with self._snapshots.of(Access, knowledge) as (connection, position):
+            return Parked(parked_streams(connection), position)
 
     def _account(self, who: str, now: datetime) -> UUID:
         """The account meant, or the plan, whose facts name it in place of an account."""
@@ -539,6 +530,20 @@ class Queries:
         }
         return OpenedLine(line, personal, sealed)
 
+    def _opened_contact(self, contact: ContractContact, *, may: bool) -> OpenedContact:
+        sealed = {
+            name: value
+            for name in ("name", "email", "phone")
+            if (value := getattr(contact, name)) is not None
+        }
+        wanted = [(Sealed.parse(value), contact.event_id, name) for name, value in sealed.items()]
+        values = self._store.vault.open_many(wanted) if may else [None] * len(wanted)
+        return OpenedContact(
+            contact,
+            dict(zip(sealed, values, strict=True)),
+            frozenset[str]() if may else frozenset(sealed),
+        )
+
     def _opened_all(
         self, lines: Sequence[MemberLine | InvitationLine], asker: Actor, *, administered: bool
     ) -> list[tuple[dict[str, str | None], frozenset[str]]]:
@@ -568,6 +573,11 @@ def _sealed_for(line: MemberLine | InvitationLine, name: str) -> UUID | None:
     return line.email_event_id if name == "email" else line.event_id
 
 
+def _streams_of(account: UUID) -> list[UUID]:
+    """Where facts of an account stand, or of a plan."""
+    return [account, subscription_of(account), study_history_of(account)]
+
+
 def _asking_person(asker: Actor) -> UUID | None:
     return asker.id if asker.kind is ActorKind.PERSON else None
 
@@ -590,28 +600,6 @@ def _no_such_plan() -> InvalidInput:
     )
 
 
-def _administered_plan(thing: str) -> UUID | None:
-    """The plan whose administration is asked for; None for content.
-
-    Raises:
-        InvalidInput: there is no such thing.
-    """
-    if thing == "content":
-        return None
-    match thing.split(":"):
-        case ["plan", plan, "administer"]:
-            try:
-                return UUID(plan)
-            except ValueError:
-                pass
-        case _:
-            pass
-    raise InvalidInput(
-        "there is no such thing to have access to",
-        remedy="Ask for: content, or plan:ID:administer.",
-    )
-
-
 _PENDING_ERASURES = """
     SELECT e.person, e.erased_at, k.retired_at IS NULL,
            CASE WHEN EXISTS (SELECT FROM vault.keys WHERE vault.keys.person = e.person)
@@ -621,26 +609,3 @@ _PENDING_ERASURES = """
        OR EXISTS (SELECT FROM vault.keys WHERE vault.keys.person = e.person)
     ORDER BY e.erased_at
 """
-
-
-def _not_known(
-    projection: type[Projection], position: int | None, knowledge: Knowledge
-) -> DeadlinePassed:
-    if position is None:
-        return DeadlinePassed(
-            f"{projection.name} knows nothing yet: no projector has run here",
-            remedy="Run: acta project, or once: acta project --once",
-        )
-    return DeadlinePassed(
-        f"{projection.name} knows up to position {position}, not {knowledge.at_least},"
-        f" after {knowledge.deadline_seconds:g} seconds",
-        remedy="See that acta project runs, or give it more time with --deadline.",
-    )
-
-
-def _known_position(connection: Connection, projection: type[Projection]) -> int | None:
-    """Up to where a read model knows; None before its tables are first made."""
-    row = connection.execute(
-        "SELECT position FROM projections.positions WHERE name = %s", (projection.name,)
-    ).fetchone()
-    return int(row[0]) if row else None

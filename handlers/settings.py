@@ -1,11 +1,13 @@
 """Settings: the only reader of the environment. Every name begins with ``ACTA_``."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.identity import Email
 from handlers.faults import InvalidInput
 
 __all__ = [
@@ -18,6 +20,19 @@ KAFKA_MAJOR = 4
 COMPOSE_DATABASE_PORT = 15432
 COMPOSE_KAFKA_PORT = 19092
 COMPOSE_REGISTRY_PORT = 18081
+
+
+def _listed(value: Any) -> Any:
+    """A list as JSON, or with commas between its items."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+ModuleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_./-]{0,79}$")]
+ModuleNames = Annotated[tuple[ModuleName, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -41,6 +56,18 @@ class Settings(BaseSettings):
     """How long the law wants buyer data of tax documents kept (A11)."""
     invitation_days: Annotated[int, Field(gt=0, le=3660)] = 14
     """How many days an invitation is open (I6)."""
+    modules: ModuleNames = ("documentation",)
+    """Names of the modules that contracts can open (C4), as JSON or with commas between them."""
+    holder_support_email: Email | None = None
+    """Where client holders write to (T6), such as titulares@example.com."""
+    documentation_desk_email: Email | None = None
+    """Where contractors write to (T6), such as documentacion@example.com."""
+    documentation_desk_phone: Annotated[str, Field(pattern=r"^\+[0-9][0-9 ()-]{4,30}$")] | None = (
+        None
+    )
+    """Where contractors call (T6), such as +34 910 000 000."""
+    account_support_email: Email | None = None
+    """Where everybody else writes to (T6), such as ayuda@example.com."""
     kafka_bootstrap_servers: str | None = None
     """Addresses of Kafka brokers, for the relay and for ``acta subscribe``."""
     kafka_namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,99}$")] = "acta"
@@ -53,6 +80,16 @@ class Settings(BaseSettings):
     """File of further librdkafka properties, ``name=value`` by line: security, timeouts."""
     schema_registry_url: SecretStr | None = None
     """Address of the schema registry; none: the ids of the lock file ``schemas/ids.json``."""
+
+    @property
+    def desk_emails(self) -> tuple[str, ...]:
+        """The addresses of the desks that are set (T6)."""
+        desks = (
+            self.holder_support_email,
+            self.documentation_desk_email,
+            self.account_support_email,
+        )
+        return tuple(email for email in desks if email is not None)
 
 
 def read_settings() -> Settings:

@@ -55,6 +55,9 @@ class AccountHistory(Projection):
 
     name: ClassVar[str] = "account_history"
     version: ClassVar[int] = 2
+    aggregates: ClassVar[frozenset[str] | None] = frozenset(
+        {"account", "subscription", "study_history", "contract_link", "disclosure"}
+    )
     tables: ClassVar[tuple[Table, ...]] = (
         Table(
             "account_history",

@@ -34,6 +34,7 @@ class BillingHistory(Projection):
 
     name: ClassVar[str] = "billing_history"
     version: ClassVar[int] = 1
+    aggregates: ClassVar[frozenset[str] | None] = frozenset({"subscription"})
     tables: ClassVar[tuple[Table, ...]] = (
         Table(
             "billing_history",

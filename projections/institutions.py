@@ -87,6 +87,9 @@ class Institutions(Projection):
 
     name: ClassVar[str] = "institutions"
     version: ClassVar[int] = 1
+    aggregates: ClassVar[frozenset[str] | None] = frozenset(
+        {"account", "subscription", "invitation", "invitation_import"}
+    )
     tables: ClassVar[tuple[Table, ...]] = (
         Table(
             "plans",

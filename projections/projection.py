@@ -77,15 +77,21 @@ class Table:
 class Projection(ABC):
     """One read model: its tables, and what each event does to them.
 
+    Streams can be applied in any order, each in its own: a stream that had been parked comes after
+    others that stand behind it in the log, and the tables must be the same (decision 26).
+
     Attributes:
         name: under which its position is kept.
         version: raised whenever it would read the log otherwise than before; its tables are
             then rebuilt.
+        aggregates: those whose events mean something for it, all where None; an event of another
+            parks nothing in it, if it cannot be read (X6).
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     tables: ClassVar[tuple[Table, ...]]
+    aggregates: ClassVar[frozenset[str] | None] = None
 
     @abstractmethod
     def apply(self, batch: Sequence[Recorded], connection: Connection) -> None:

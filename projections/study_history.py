@@ -20,6 +20,7 @@ class StudyHistory(Projection):
 
     name: ClassVar[str] = "study_history"
     version: ClassVar[int] = 1
+    aggregates: ClassVar[frozenset[str] | None] = frozenset({"study_history"})
     tables: ClassVar[tuple[Table, ...]] = (
         Table(
             "study_history",

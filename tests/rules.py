@@ -226,12 +226,17 @@ def rules_given(tree: ast.Module) -> Iterator[str]:
                 pass
 
 
+OF_OTHER_THINGS = {
+    "administration_obstacles", "module_obstacles", "contract_obstacles", "in_doubt",
+}  # fmt: skip
+
+
 def rules_of_content(tree: ast.Module) -> Iterator[str]:
-    """The rules of the obstacles that a module knows, but for those of administration alone."""
+    """The rules of the obstacles that a module knows, but for those of other things alone."""
     used = {
         node.id
         for statement in tree.body
-        if getattr(statement, "name", None) != "administration_obstacles"
+        if getattr(statement, "name", None) not in OF_OTHER_THINGS
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
@@ -253,15 +258,27 @@ def obstacles_of(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
 
 WITHOUT_OBSTACLE = """
 
-_with_all_obstacles = content_obstacles, administration_obstacles
+_with_all_obstacles = content_obstacles, administration_obstacles, module_obstacles, in_doubt
+
+
+def _is_left(o):
+    return (o.rule, o.message) != ({name}.rule, {name}.message)
 
 
 def content_obstacles(facts):
-    return tuple(o for o in _with_all_obstacles[0](facts) if o is not {name})
+    return tuple(filter(_is_left, _with_all_obstacles[0](facts)))
 
 
 def administration_obstacles(facts):
-    return tuple(o for o in _with_all_obstacles[1](facts) if o is not {name})
+    return tuple(filter(_is_left, _with_all_obstacles[1](facts)))
+
+
+def module_obstacles(facts):
+    return tuple(filter(_is_left, _with_all_obstacles[2](facts)))
+
+
+def in_doubt(obstacles):
+    return tuple(filter(_is_left, _with_all_obstacles[3](obstacles)))
 """
 
 

@@ -18,14 +18,17 @@ from domain.refusal import Refused
 from handlers.cli import (
     answers,
     catalogue,
+    contracts,
     disclosure,
     give,
     institutions,
     invite,
     operate,
+    parked,
     relay,
     schemas,
     subscribe,
+    tickets,
 )
 from handlers.cli.output import tell
 from handlers.faults import DatabaseUnavailable, Fault, FolderUnusable
@@ -46,8 +49,10 @@ keys = typer.Typer(help="Look after the key-encryption keys.", no_args_is_help=T
 
 PAYER = "ana@example.cl"
 PLAN = "plan:8c1d4e6f-2b7a-4f39-9e05-6a3c8d21b7f4"
+CONTRACT = "contract:3b9e7a52-6c0d-4f18-a4e1-8d5f2c70b936"
 ADMINISTRATOR = "person:d3a9f0c7-51e8-4b62-8f14-0c7b9e5a2d68"
 MANAGER = "account_manager:5f0c2b9e-8d14-4c57-9a36-2e7d1b604f83"
+SUPPORT = "support_staff:7b1e4d93-0c58-4a6f-b2d7-95e8f3a1c604"
 
 
 def _offer(
@@ -70,6 +75,10 @@ _offer(app, institutions.plan, example=f"acta plan {PLAN}")
 _offer(app, institutions.members, example=f"acta members {PLAN} --actor {ADMINISTRATOR}")
 _offer(app, institutions.invitations, example=f"acta invitations {PLAN} --state open --json")
 _offer(app, institutions.imports, example=f"acta imports {PLAN}")
+_offer(app, contracts.contract, example=f"acta contract {CONTRACT} --actor auditor")
+_offer(app, contracts.contracts, example="acta contracts --ending-within 30 --json")
+_offer(app, tickets.ticket, example=f"acta ticket 17 --actor {SUPPORT}")
+_offer(app, tickets.tickets, example="acta tickets --state open --older-than 3")
 INVITE_EXAMPLE = f"acta invite import {PLAN} people.xlsx --actor person:{PAYER} --dry-run"
 _offer(invitations, invite.import_list, example=INVITE_EXAMPLE, name="import")
 _offer(invitations, invite.template, example="acta invite template people.xlsx")
@@ -88,6 +97,7 @@ _offer(app, subscribe.subscribe, example=SUBSCRIBE_EXAMPLE)
 _offer(app, operate.migrate, example="acta migrate")
 _offer(keys, operate.rotate, example="acta keys rotate")
 app.add_typer(keys, name="keys", epilog="Example: acta keys rotate")
+app.add_typer(parked.app, name="parked", epilog="Example: acta parked --json")
 app.add_typer(schemas.app, name="schemas", epilog="Example: acta schemas check")
 
 

@@ -1,6 +1,7 @@
 """Commands that answer from the read models: check, billing, history, study."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -19,14 +20,15 @@ from handlers.cli.arguments import (
     read_who_pays,
 )
 from handlers.cli.output import by_field, say, show_time, table, write_json
+from handlers.faults import InvalidInput
 
 if TYPE_CHECKING:
+    from handlers.composition import Acta
     from handlers.queries import (
         Billing,
         History,
-        OpenedInvitation,
+        OpenedContact,
         OpenedLine,
-        OpenedMember,
         Study,
     )
     from projections.access import AccessAnswer
@@ -45,10 +47,20 @@ def check(
     thing: Annotated[
         str,
         typer.Argument(
-            metavar="THING", help="What for: content; or plan:ID:administer, to look after a plan."
+            metavar="THING",
+            help="What for: content; module:NAME; or plan:ID:administer, to look after a plan.",
         ),
     ],
     *,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="LANGUAGE",
+            help="Language in which to say what stands in the way: es or en; else the person's.",
+        ),
+    ] = None,
+    actor: Asker = "system",
     at: At = None,
     at_least: AtLeast = 0,
     deadline_seconds: Deadline = DEADLINE_SECONDS,
@@ -57,29 +69,73 @@ def check(
     """Say whether somebody has access, and what stands in the way; exit status 0 is yes, 1 no.
 
     Access to content comes from an own subscription or from a plan; to administer a plan, from the
-    role in it.
+    role in it; to a module, from a contract. What stands in the way is said in the person's
+    language, Spanish where that is not known.
     """
     from handlers.composition import open_ledger
     from handlers.settings import read_settings
+    from handlers.translation import translated
 
-    meant, asked_at = read_who(who), read_instant(at)
+    meant, asked_at, spoken = read_who(who), read_instant(at), _read_language(language)
+    asker = read_actor(actor)
     with open_ledger(read_settings()) as acta:
         answer = acta.queries.check(meant, thing, asked_at, knowledge(at_least, deadline_seconds))
+        spoken = spoken or _language_of(acta, answer)
+        contacts = acta.queries.contacts(answer, asker)
+    said = tuple(translated(obstacle, spoken) for obstacle in answer.obstacles)
+    answer = replace(answer, obstacles=said)
     if as_json:
-        write_json({"allowed": answer.allowed, "thing": thing, **by_field(answer)})
+        told = {"allowed": answer.allowed, "thing": thing, **by_field(answer)}
+        write_json(told | {"contacts": [_contact_json(contact) for contact in contacts]})
     else:
-        _show_check(answer, thing)
+        _show_check(answer, thing, contacts)
     if not answer.allowed:
         raise typer.Exit(NO)
 
 
-def _show_check(answer: "AccessAnswer", thing: str) -> None:
+def _read_language(text: str | None) -> str | None:
+    from handlers.translation import LANGUAGES
+
+    if text is not None and text.partition("-")[0] not in LANGUAGES:
+        raise InvalidInput(
+            "there are no texts in the language that --lang names",
+            remedy=f"Name one of: {', '.join(LANGUAGES)}.",
+        )
+    return text
+
+
+def _language_of(acta: "Acta", answer: "AccessAnswer") -> str | None:
+    """The language that the account was registered with; None where there is no account."""
+    from domain.account import UserRegistered
+
+    first = None if answer.account is None else acta.store.first_of(answer.account)
+    registered = None if first is None else first.event
+    return registered.language if isinstance(registered, UserRegistered) else None
+
+
+def _contact_json(opened: "OpenedContact") -> dict[str, Any]:
+    contact = opened.contact
+    return {
+        "contract": contact.contract,
+        "kind": contact.kind,
+        "validator_kind": contact.validator_kind,
+        "person": contact.person,
+        "personal": personal_values(opened),
+    }
+
+
+def _show_check(answer: "AccessAnswer", thing: str, contacts: "tuple[OpenedContact, ...]") -> None:
     say(f"{'yes' if answer.allowed else 'no'}: {thing} at {answer.at.isoformat()}")
     say(f"account: {answer.account or 'none'}")
     for obstacle in answer.obstacles:
-        say(f"in the way, {obstacle.rule}: {obstacle.message}")
+        missing = f" ({', '.join(obstacle.missing)})" if obstacle.missing else ""
+        say(f"in the way, {obstacle.rule}: {obstacle.message}{missing}")
         say(f"    {obstacle.remedy}")
         say(f"    Whom to contact: {obstacle.contact}")
+    for opened in contacts:
+        contact = opened.contact
+        reach = personal_text(personal_values(opened))
+        say(f"{contact.kind} of contract {contact.contract}: {reach}")
     if answer.evidence:
         rows = [(fact.position, fact.event_id, fact.topic) for fact in answer.evidence]
         table(("rests on position", "event", "topic"), rows)
@@ -120,7 +176,7 @@ def _show_billing(answer: "Billing", balances: dict[str, int]) -> None:
     say(f"paid through: {answer.paid_through or 'never'}")
     owed = [_money(amount_minor, currency) or "" for currency, amount_minor in balances.items()]
     say(f"balance: {', '.join(owed) or 'nothing'}")
-    known_up_to(answer.position)
+    known_up_to(answer.position, degraded=answer.degraded)
 
 
 def _billing_row(line: "BillingLine", zone: str) -> tuple[str | None, ...]:
@@ -179,7 +235,12 @@ def _history_json(answer: "History") -> dict[str, Any]:
         }
         for opened in answer.lines
     ]
-    return {"account": answer.account, "lines": lines, "position": answer.position}
+    return {
+        "account": answer.account,
+        "lines": lines,
+        "position": answer.position,
+        "degraded": answer.degraded,
+    }
 
 
 def _show_history(answer: "History") -> None:
@@ -195,7 +256,7 @@ def _show_history(answer: "History") -> None:
         for opened in answer.lines
     ]
     table(("position", "when (UTC)", "what", "by", "personal values"), rows)
-    known_up_to(answer.position)
+    known_up_to(answer.position, degraded=answer.degraded)
 
 
 def _by(opened: "OpenedLine") -> str:
@@ -204,9 +265,17 @@ def _by(opened: "OpenedLine") -> str:
     return f"{opened.line.actor_kind} {str(actor)[:8]}" if actor else opened.line.actor_kind
 
 
-def personal_values(
-    opened: "OpenedLine | OpenedMember | OpenedInvitation",
-) -> dict[str, dict[str, str | None]]:
+class Opened(Protocol):
+    """A line of an answer, its personal values opened as ``OpenedLine`` says."""
+
+    @property
+    def personal(self) -> dict[str, str | None]: ...
+
+    @property
+    def sealed(self) -> frozenset[str]: ...
+
+
+def personal_values(opened: Opened) -> dict[str, dict[str, str | None]]:
     """By field: the value where it is open; else whether it is sealed for the asker, or erased."""
 
     def told(field: str, value: str | None) -> dict[str, str | None]:
@@ -251,9 +320,11 @@ def _show_study(answer: "Study") -> None:
     say(f"account: {answer.account}")
     rows = [(line.position, show_time(line.studied_at), line.content) for line in answer.lines]
     table(("position", "when (UTC)", "content"), rows)
-    known_up_to(answer.position)
+    known_up_to(answer.position, degraded=answer.degraded)
 
 
-def known_up_to(position: int) -> None:
-    """The last line of an answer."""
+def known_up_to(position: int, *, degraded: bool = False) -> None:
+    """The last line of an answer; before it, that something may be missing (X6)."""
+    if degraded:
+        say("degraded: an event that belongs here could not be applied; see acta parked")
     say(f"known up to position {position}")

@@ -11,7 +11,7 @@ from handlers.faults import InvalidInput
 
 if TYPE_CHECKING:
     from domain.actor import Actor
-    from handlers.queries import Knowledge
+    from handlers.snapshots import Knowledge
 
 __all__ = [
     "AsJson", "Asker", "At", "AtLeast", "Deadline", "PlanMeant", "WhoMeant", "WhoPaysMeant",
@@ -181,7 +181,7 @@ def read_id(option: str, text: str) -> UUID:
 
 def knowledge(at_least: int, deadline_seconds: float) -> "Knowledge":
     """How much an answer has to know."""
-    from handlers.queries import Knowledge
+    from handlers.snapshots import Knowledge
 
     return Knowledge(at_least=at_least, deadline_seconds=deadline_seconds)
 

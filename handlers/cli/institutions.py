@@ -27,12 +27,12 @@ if TYPE_CHECKING:
         ImportedRows,
         Imports,
         Invitations,
-        Knowledge,
         Members,
         OpenedInvitation,
         OpenedMember,
         Plan,
     )
+    from handlers.snapshots import Knowledge
     from projections.institutions import ImportedRowLine, ImportLine, InvitationLine
 
 __all__ = ["imports", "invitations", "members", "plan"]
@@ -77,6 +77,7 @@ def _plan_json(answer: "Plan") -> dict[str, Any]:
         "over": answer.over,
         "at": answer.at,
         "position": answer.position,
+        "degraded": answer.degraded,
     }
 
 
@@ -91,7 +92,7 @@ def _show_plan(answer: "Plan") -> None:
         f"seats: {state.seats}, {state.seats_used} used ({state.members} by members,"
         f" {state.invitations_open} by open invitations), {state.seats_free} free"
     )
-    known_up_to(answer.position)
+    known_up_to(answer.position, degraded=answer.degraded)
 
 
 # ---------------------------------------------------------------- members
@@ -118,9 +119,13 @@ def members(
         answer = acta.queries.members(meant, asked_at, asker, knowledge(at_least, deadline_seconds))
     if as_json:
         lines = [_opened_json(member) for member in answer.members]
-        write_json({"plan": meant, "at": answer.at, "members": lines, "position": answer.position})
+        write_json({"plan": meant, "at": answer.at, "members": lines, **_known(answer)})
     else:
         _show_members(answer)
+
+
+def _known(answer: "Members | Invitations") -> dict[str, Any]:
+    return {"position": answer.position, "degraded": answer.degraded}
 
 
 def _show_members(answer: "Members") -> None:
@@ -135,7 +140,7 @@ def _show_members(answer: "Members") -> None:
         for member in answer.members
     ]
     table(("account", "role", "since (UTC)", "personal values"), rows)
-    known_up_to(answer.position)
+    known_up_to(answer.position, degraded=answer.degraded)
 
 
 def _opened_json(opened: "OpenedMember | OpenedInvitation") -> dict[str, Any]:
@@ -176,9 +181,7 @@ def invitations(
         )
     if as_json:
         lines = [_opened_json(invitation) for invitation in answer.invitations]
-        write_json(
-            {"plan": meant, "at": answer.at, "invitations": lines, "position": answer.position}
-        )
+        write_json({"plan": meant, "at": answer.at, "invitations": lines, **_known(answer)})
     else:
         _show_invitations(answer)
 
@@ -198,7 +201,7 @@ def _show_invitations(answer: "Invitations") -> None:
     ]
     headers = ("invitation", "state", "role", "sent (UTC)", "expires (UTC)", "personal values")
     table(headers, rows)
-    known_up_to(answer.position)
+    known_up_to(answer.position, degraded=answer.degraded)
 
 
 def _state(line: "InvitationLine") -> str:
@@ -254,7 +257,7 @@ def _show_imports(answer: "Imports | ImportedRows") -> None:
             ("row", "outcome", "invitation", "in the way"),
             [(line.row, line.outcome, line.invitation, _faults(line)) for line in answer.rows],
         )
-    known_up_to(answer.position)
+    known_up_to(answer.position, degraded=answer.degraded)
 
 
 def _import_row(line: "ImportLine") -> tuple[object, ...]:

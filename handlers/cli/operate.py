@@ -7,6 +7,7 @@ import typer
 
 from handlers.cli.arguments import AsJson
 from handlers.cli.output import progress, say, show_time, table, tell, write_json
+from handlers.cli.parked import parking_line
 from handlers.cli.signals import ended_by_signals
 from handlers.faults import Fault, InvalidInput
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from handlers.queries import PendingErasure, Status
     from handlers.settings import Settings
     from handlers.workers.projector import Progress, Projector
+    from projections.parked import ParkedStream
 
 __all__ = ["migrate", "project", "rotate", "status"]
 
@@ -46,6 +48,7 @@ def status(*, as_json: AsJson = False) -> None:
             "read_models": read_models,
             "sizes_bytes": state.sizes_bytes,
             "pending_erasures": state.pending_erasures,
+            "parked": state.parked,
         }
         | ({} if relay is None else {"relay": relay})
     )
@@ -95,6 +98,7 @@ def _show_status(state: "Status") -> None:
     table(("read model", "position", "lag"), rows)
     sizes = [(name, f"{size / KIBIBYTE:,.0f} KiB") for name, size in state.sizes_bytes.items()]
     table(("table", "size"), sizes)
+    say(f"parked streams: {state.parked or 'none'}")
     say(f"erasures not yet final: {len(state.pending_erasures) or 'none'}")
     if state.pending_erasures:
         table(
@@ -125,7 +129,10 @@ def project(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the read models up to the log, and keep them there until SIGTERM or SIGINT."""
+    """Bring the read models up to the log, and keep them there until SIGTERM or SIGINT.
+
+    Where one cannot apply an event it parks that stream, says so, and goes on: see acta parked.
+    """
     from handlers.composition import open_ledger
     from handlers.settings import read_settings
 
@@ -152,7 +159,14 @@ def _rebuild(acta: "Acta", name: str) -> None:
 
 def _catch_up(projector: "Projector") -> "Progress":
     with progress("Projecting") as advance:
-        return projector.catch_up(progress=lambda told: advance(told.events))
+        return projector.catch_up(
+            progress=lambda told: advance(told.events),
+            parked=_tell_parked,
+        )
+
+
+def _tell_parked(parked: "ParkedStream") -> None:
+    tell(parking_line(parked))
 
 
 def _follow(projector: "Projector") -> "Progress":
@@ -167,7 +181,7 @@ def _follow(projector: "Projector") -> "Progress":
         advance(total)
 
     with progress("Projecting") as advance, ended_by_signals(projector.stop):
-        projector.follow(progress=add)
+        projector.follow(progress=add, parked=_tell_parked)
     return Progress(last.position, last.head, total)
 
 

@@ -5,22 +5,30 @@ from dataclasses import dataclass
 from domain.account import AccountDecision
 from domain.actor import Actor
 from domain.command import Command
+from domain.contract import ContractDecision
+from domain.contract_link import ContractLinkDecision
 from domain.disclosure import OpenPersonalValue
 from domain.invitation import InvitationDecision
 from domain.invitation_import import ImportInvitations
 from domain.membership import MembershipDecision
+from domain.operations import OperationsDecision
 from domain.plan import PlanDecision
 from domain.study_history import StudyContent
 from domain.subscription import SubscriptionDecision
+from domain.support_ticket import TicketDecision
 from handlers.commands import (
     account,
+    contract,
+    contract_link,
     disclosure,
     invitation,
     invitation_import,
     membership,
+    operations,
     plan,
     study_history,
     subscription,
+    support_ticket,
 )
 from handlers.commands.situation import Situation
 from handlers.store.append import Append
@@ -55,8 +63,16 @@ def draft(command: Command, actor: Actor, situation: Situation) -> Draft:
         append = invitation_import.draft(command, actor, situation)
     elif isinstance(command, MembershipDecision):
         append = membership.draft(command, actor, situation)
+    elif isinstance(command, ContractDecision):
+        append = contract.draft(command, actor, situation)
+    elif isinstance(command, ContractLinkDecision):
+        append = contract_link.draft(command, actor, situation)
     elif isinstance(command, StudyContent):
         append = study_history.draft(command, actor, situation)
+    elif isinstance(command, OperationsDecision):
+        append = operations.draft(command, actor, situation)
+    elif isinstance(command, TicketDecision):
+        append = support_ticket.draft(command, actor, situation)
     elif isinstance(command, OpenPersonalValue):
         append = disclosure.draft(command, actor, situation)
     else:

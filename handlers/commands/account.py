@@ -21,7 +21,8 @@ from domain.account import (
 )
 from domain.actor import Actor
 from domain.calendar import add_years
-from domain.identity import email_key, phone_key
+from domain.contract_link import LinkPerson
+from domain.identity import email_key
 from domain.subscription import About, SubscriptionStanding
 from handlers.commands.invitation import (
     erase_invitee,
@@ -33,7 +34,7 @@ from handlers.commands.membership import is_needed_by_a_plan, leave_plan
 from handlers.commands.situation import Loaded, Situation
 from handlers.store.append import Append, Claim, Erased, Found, Opened, Release
 
-__all__ = ["draft"]
+__all__ = ["draft", "open_account"]
 
 
 def draft(command: AccountDecision, actor: Actor, situation: Situation) -> Append:
@@ -83,7 +84,7 @@ def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Appe
     surroundings = AccountSurroundings(
         account=situation.new_id(),
         person=person,
-        email_taken=situation.held_email(command.email) is not None,
+        email_taken=_is_email_taken(command, person, situation),
         rut_taken=command.rut is not None and _is_rut_taken(command.rut, person, situation),
     )
     events = decide(command, actor, Account(), surroundings)
@@ -96,27 +97,29 @@ def _register(command: RegisterUser, actor: Actor, situation: Situation) -> Appe
     append.write(surroundings.account, 0, events)
     for event in events:
         if isinstance(event, UserRegistered):
-            append.opened.append(Opened(person, event.account))
-            append.no_longer_found.append((person, "email"))
-            _claim(
-                append,
-                "email",
-                situation.directory.email_digest(command.email),
-                event.account,
-                person,
-            )
-            if command.rut is not None:
-                _claim(
-                    append,
-                    "rut",
-                    situation.directory.rut_digest(command.rut),
-                    event.account,
-                    person,
-                )
-            phone = situation.store.vault.digest("phone", phone_key(command.phone))
-            append.found.append(Found("phone", phone, person))
-            append.claimed.append(_person_claim(event.account, person))
+            open_account(append, event, command, situation)
     return append
+
+
+def open_account(
+    append: Append,
+    event: UserRegistered,
+    command: RegisterUser | LinkPerson,
+    situation: Situation,
+) -> None:
+    """Claims what a new account holds, and lets its person be found by it (A3)."""
+    append.opened.append(Opened(event.person, event.account))
+    append.no_longer_found.append((event.person, "email"))
+    for kind, digest in situation.claimed_by(command.email, command.rut):
+        _claim(append, kind, digest, event.account, event.person)
+    append.found.append(Found(*situation.phone(command.phone), event.person))
+    append.claimed.append(_person_claim(event.account, event.person))
+
+
+def _is_email_taken(command: RegisterUser, person: UUID, situation: Situation) -> bool:
+    """Also where its person, known by nothing else, has an account under another one (A3)."""
+    known_elsewhere = command.rut is None and situation.has_account(person)
+    return known_elsewhere or situation.held_email(command.email) is not None
 
 
 def _is_rut_taken(rut: str, person: UUID, situation: Situation) -> bool:

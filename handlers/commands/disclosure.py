@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from domain.account import Account, Standing
-from domain.actor import Actor
+from domain.actor import Actor, ActorKind
 from domain.authority import may_open
 from domain.disclosure import (
     OpeningSurroundings,
@@ -19,6 +19,7 @@ from domain.disclosure import (
 from domain.event import Event, EventOfAccount, Recorded
 from domain.invitation import InvitationFact
 from domain.personal import Sealed, owner_of, personal_fields
+from domain.support_ticket import TicketReplied
 from handlers.commands.invitation import erasure_of
 from handlers.commands.situation import Situation
 from handlers.store.append import Append
@@ -106,11 +107,17 @@ def _wanted(command: OpenPersonalValue, actor: Actor, situation: Situation) -> W
     administers_owner = _administers(asker, event, situation)
     value = getattr(event, command.field)
     surroundings = OpeningSurroundings(
-        allowed=may_open(actor, mark.purpose, owner, administers_owner=administers_owner),
+        allowed=may_open(actor, mark.purpose, owner, administers_owner=administers_owner)
+        and not _is_kept_from(actor, event),
         key_kept=isinstance(value, Sealed) and situation.store.vault.has_key(value),
         account=event.account if isinstance(event, EventOfAccount) else own,
     )
     return Wanted(recorded, surroundings, reads)
+
+
+def _is_kept_from(actor: Actor, event: Event) -> bool:
+    """A note for staff is sealed under the requester's key, and is not for the requester (T4)."""
+    return actor.kind is ActorKind.PERSON and isinstance(event, TicketReplied) and event.internal
 
 
 def _administers(asker: Account, event: Event, situation: Situation) -> bool:

@@ -38,7 +38,7 @@ from domain.invitation import (
     revoked,
 )
 from domain.invitation import erase_invitee as decide_erasure
-from domain.membership import is_free_to_join
+from domain.membership import can_join, is_free_to_join
 from domain.refusal import Refused
 from domain.subscription import Subscription
 from handlers.commands.membership import leave_plan, take_role
@@ -151,7 +151,7 @@ def _holder(claimed: Claimed, person: UUID, append: Append, situation: Situation
 
 def _is_free_to_join(account: Loaded[Account], append: Append, situation: Situation) -> bool:
     """Whether somebody with an account may be invited (A12); the append rests on it."""
-    if not account.state.was_member:
+    if not can_join(account.state):
         return False
     own = situation.subscription(account.stream)
     append.reads[account.stream] = account.version

@@ -1,6 +1,7 @@
 """What a decision rests on: streams, claims and persons, each looked up once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -9,6 +10,21 @@ from uuid import UUID, uuid5
 from domain.account import Account, AccountFact, RegisterUser, Standing, account_decider
 from domain.actor import Actor, ActorKind
 from domain.command import AccountCommand, Command
+from domain.contract import (
+    Contract,
+    ContractFact,
+    NameContact,
+    NameValidator,
+    OpenContract,
+    contract_decider,
+)
+from domain.contract_link import (
+    ContractLink,
+    ContractLinkCommand,
+    ContractLinkFact,
+    LinkPerson,
+    contract_link_decider,
+)
 from domain.decider import Decider
 from domain.event import Event, Recorded
 from domain.identity import phone_key
@@ -20,22 +36,40 @@ from domain.invitation import (
     invitation_decider,
 )
 from domain.personal import Sealed
+from domain.streams import contract_link_of, subscription_of
 from domain.subscription import Subscription, SubscriptionFact, subscription_decider
-from handlers.store.append import Append
+from domain.support_ticket import (
+    CopyPerson,
+    OpenTicket,
+    ReceiveMail,
+    Ticket,
+    TicketCommand,
+    TicketFact,
+    UncopyPerson,
+    ticket_decider,
+)
+from handlers.store.append import Append, Claim, Found, Release
 from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore, HeldClaim
+from handlers.store.numbering import Numbering
 
 __all__ = [
     "Claimed",
     "Loaded",
     "Situation",
     "administrators_of",
+    "contract_link_of",
     "invited",
+    "named_by",
     "study_history_of",
     "subscription_of",
+    "writes_from",
 ]
 
 StateT = TypeVar("StateT")
+
+TICKET_NUMBERS = "ticket"
+"""The counter of ticket numbers (T1)."""
 
 Claimed = tuple[str, bytes]
 """What can be held or found: its kind and its digest."""
@@ -60,6 +94,7 @@ class Situation:
         new_id: gives random ids.
         tax_retention_years: how long buyer data of tax documents is kept.
         invitation_days: how long an invitation is open (I6).
+        desk_emails: the addresses of the desks (T6).
     """
 
     def __init__(
@@ -70,6 +105,7 @@ class Situation:
         new_id: Callable[[], UUID],
         tax_retention_years: int,
         invitation_days: int,
+        desk_emails: Sequence[str] = (),
     ) -> None:
         self.store = store
         self.directory = Directory(store)
@@ -77,7 +113,10 @@ class Situation:
         self.new_id = new_id
         self.tax_retention_years = tax_retention_years
         self.invitation_expires_at = at + timedelta(days=invitation_days)
+        self.desk_emails = desk_emails
         self.persons: set[UUID] = set()
+        self.numbering: Numbering | None = None
+        self._held = ExitStack()
         self._streams: dict[UUID, tuple[Recorded, ...]] = {}
         self._digests: dict[tuple[str, str], bytes] = {}
         self._claims: dict[Claimed, HeldClaim | None] = {}
@@ -165,6 +204,15 @@ class Situation:
             self.persons.add(loaded.state.person)
         return loaded
 
+    def contract(self, contract: UUID) -> Loaded[Contract]:
+        """A contract; its initial state where there is none."""
+        return self.load(contract, contract_decider, ContractFact)
+
+    def contract_link(self, contract: UUID, person: UUID | None) -> Loaded[ContractLink]:
+        """A person under a contract; the initial state where nobody is meant, or was linked."""
+        stream = None if person is None else contract_link_of(contract, person)
+        return self.load(stream, contract_link_decider, ContractLinkFact)
+
     # ------------------------------------------------------------ claims
 
     def email(self, email: str) -> Claimed:
@@ -247,12 +295,38 @@ class Situation:
     def _is_theirs(self, email: str, person: UUID | None) -> bool:
         """Whether an address alone tells who somebody is.
 
-        It does for whoever has had an account, and for whoever was invited there; not once that
-        invitation was revoked, for it may have gone to the wrong address.
+        It does for whoever has had an account, for whoever a contract names by it, for whoever
+        has written from there, and for whoever was invited there; not once that invitation was
+        revoked, for it may have gone to the wrong address.
         """
         if person is None:
             return False
-        return self.claim(self.email(email)) is not None or bool(self.store.accounts_of(person))
+        return (
+            self.claim(self.email(email)) is not None
+            or bool(self.store.accounts_of(person))
+            or self._is_named_by(self.email(email), person)
+        )
+
+    def named_person(self, email: str | None, phone: str | None) -> UUID:
+        """Whom a contract names by this e-mail, else by this phone; or a new id (C6)."""
+        if email is not None:
+            # Looked up before the person: who is named meanwhile holds it, and the append fails.
+            self.claim(named_by(self.email(email)))
+            return self.person_for(email, None)
+        person = None if phone is None else self._named_by_phone(phone)
+        if person is None:
+            return self.new_person()
+        self.persons.add(person)
+        return person
+
+    def _named_by_phone(self, phone: str) -> UUID | None:
+        # Many may have one mobile number; whom contracts name by nothing else is one person.
+        claim = self.claim(named_by(self.phone(phone)))
+        return None if claim is None else claim.person
+
+    def _is_named_by(self, claimed: Claimed, person: UUID) -> bool:
+        held = (self.claim(named_by(claimed)), self.claim(writes_from(claimed)))
+        return any(claim is not None and claim.person == person for claim in held)
 
     def found(self, claimed: Claimed) -> UUID | None:
         """The person who is found by an e-mail or a RUT."""
@@ -275,11 +349,31 @@ class Situation:
         known: set[UUID | None] = set()
         if isinstance(command, AccountCommand):
             known.add(self.directory.person(command.account, at=self.at))
-        if isinstance(command, RegisterUser | InviteMember):
+        if isinstance(command, ContractLinkCommand):
+            known.add(self.directory.person(command.account, at=self.at))
+        if isinstance(command, RegisterUser | InviteMember | LinkPerson):
             known |= {self.found(each) for each in self.claimed_by(command.email, command.rut)}
+        if isinstance(command, OpenContract):
+            known.add(self._known_as(command.validator_email, command.validator_phone))
+            known.add(self._known_as(command.contact_email, None))
+        if isinstance(command, NameValidator | NameContact):
+            known.add(self._known_as(command.email, command.phone))
+        if isinstance(command, OpenTicket):
+            known.add(self.found(self.email(command.requester)))
+        if isinstance(command, ReceiveMail):
+            known.add(self.found(self.email(command.sender)))
+        if isinstance(command, CopyPerson | UncopyPerson):
+            known.add(self.found(self.email(command.email)))
+        if isinstance(command, TicketCommand):
+            known.add(self.ticket(command.ticket).state.requester)
         if isinstance(command, InvitationCommand):
             self.invitation(command.invitation)
         self.persons.update(person for person in known if person is not None)
+
+    def _known_as(self, email: str | None, phone: str | None) -> UUID | None:
+        if email is not None:
+            return self.found(self.email(email))
+        return None if phone is None else self._named_by_phone(phone)
 
     def resolve(self, actor: Actor) -> Actor:
         """The actor by id, where the door knows a person by e-mail or account."""
@@ -287,10 +381,78 @@ class Situation:
             return actor
         person = self.account(actor.who).state.person
         if person is None and "@" in actor.who:
-            # Whoever has no account yet acts as the person who was invited.
+            # Whoever has no account yet acts as the person who was invited, or is a contact.
             claimed = self.claim(self.email(actor.who))
-            person = None if claimed is None else claimed.person
+            person = self._named_at(actor.who) if claimed is None else claimed.person
         return Actor(kind=actor.kind, id=person)
+
+    def _named_at(self, email: str) -> UUID | None:
+        """Whom a contract names by an e-mail, or who has written from there."""
+        person = self.found(self.email(email))
+        if person is None or not self._is_named_by(self.email(email), person):
+            return None
+        self.persons.add(person)
+        return person
+
+    # ------------------------------------------------------------ numbers
+
+    def number(self, counter: str) -> int:
+        """The next number of a counter, which nobody else gets until this is closed.
+
+        All is looked up anew afterwards: others may have written while this one waited.
+        """
+        if self.numbering is None:
+            self.numbering = self._held.enter_context(self.store.numbering(counter))
+            for looked_up in (self._streams, self._claims, self._people):
+                looked_up.clear()
+        return self.numbering.number
+
+    def close(self) -> None:
+        """Lets go of a number that was not taken."""
+        self._held.close()
+        self.numbering = None
+
+    # ------------------------------------------------------------ tickets
+
+    def ticket(self, number: int) -> Loaded[Ticket]:
+        """The ticket with this number; its initial state where there is none."""
+        found = self.store.numbered(TICKET_NUMBERS, [number])
+        return self.ticket_by_id(found.get(number))
+
+    def ticket_by_id(self, ticket: UUID | None) -> Loaded[Ticket]:
+        """A ticket of which the id is known."""
+        loaded = self.load(ticket, ticket_decider, TicketFact)
+        if loaded.state.requester is not None:
+            self.persons.add(loaded.state.requester)
+        return loaded
+
+    def look_up_streams(self, streams: Iterable[UUID]) -> None:
+        """Looks up several streams at once, for those who will load them one by one."""
+        missing = [stream for stream in streams if stream not in self._streams]
+        if missing:
+            found = self.store.streams(missing)
+            self._streams.update((stream, tuple(found[stream])) for stream in missing)
+
+    def correspondent(self, email: str) -> UUID:
+        """The person who writes from an address, or a new id (decision 7)."""
+        return self.known_correspondent(email) or self.new_person()
+
+    def known_correspondent(self, email: str) -> UUID | None:
+        """The person who writes from an address, if there is one."""
+        # Looked up before the person: who writes meanwhile holds it, and the append fails.
+        self.claim(writes_from(self.email(email)))
+        return self.known_person(email, None)
+
+    def keep_correspondent(self, append: Append, email: str, person: UUID) -> None:
+        """Whoever writes from an address is found by it from now on."""
+        kind, digest = writes_from(self.email(email))
+        held = self.claim((kind, digest))
+        if held is not None and held.holder != person:
+            # The address has passed on; whoever had it is known by it no longer.
+            append.released.append(Release(held.holder, kind))
+        if held is None or held.holder != person:
+            append.claimed.append(Claim(kind, digest, person, person))
+            append.found.append(Found(*self.email(email), person))
 
     def open(self, recorded: Recorded, field: str) -> str | None:
         """A personal value of an event in clear; None where its person has been erased."""
@@ -300,14 +462,19 @@ class Situation:
         return self.store.vault.open(value, event_id=recorded.event_id, field=field)
 
 
-def subscription_of(account: UUID) -> UUID:
-    """The subscription of an individual account: it keeps one id through all lapses (A6)."""
-    return uuid5(account, "subscription")
-
-
 def invited(person: UUID) -> Claimed:
     """What an open invitation claims: a person has at most one, from whatever plan (I3)."""
     return "invitation", person.bytes
+
+
+def writes_from(claimed: Claimed) -> Claimed:
+    """That somebody writes to the desks from this e-mail, so that it tells who they are."""
+    return "mail", claimed[1]
+
+
+def named_by(claimed: Claimed) -> Claimed:
+    """What whoever a contract names by this e-mail or phone holds, so that it tells who it is."""
+    return "contract", claimed[1]
 
 
 def administrators_of(plan: UUID) -> UUID:

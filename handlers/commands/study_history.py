@@ -1,6 +1,7 @@
 """Studying: a line in the history, while access holds."""
 
-from domain.access import access_fact, weigh_content
+from domain.access import weigh_content
+from domain.access_facts import access_fact
 from domain.account import RoleAssigned
 from domain.actor import Actor
 from domain.study_history import StudyContent, study_content

@@ -16,6 +16,7 @@ __all__ = [
     "Erased",
     "Found",
     "Limited",
+    "Numbered",
     "Opened",
     "Release",
     "Uncounted",
@@ -69,6 +70,15 @@ class Limited:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbered:
+    """The next number of a counter, such as that of tickets, and the stream that bears it."""
+
+    counter: str
+    number: int
+    holder: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """How a person is found from now on: by digest of an e-mail, RUT or phone."""
 
@@ -111,6 +121,7 @@ class Append:
     counted: list[CountedClaim] = field(default_factory=list[CountedClaim])
     uncounted: list[Uncounted] = field(default_factory=list[Uncounted])
     limited: list[Limited] = field(default_factory=list[Limited])
+    numbered: list[Numbered] = field(default_factory=list[Numbered])
     found: list[Found] = field(default_factory=list[Found])
     no_longer_found: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
     opened: list[Opened] = field(default_factory=list[Opened])
@@ -134,6 +145,7 @@ class Append:
             "counted": [_plain(claim) for claim in self.counted],
             "uncounted": [_plain(release) for release in self.uncounted],
             "limited": [_plain(limited) for limited in self.limited],
+            "numbered": [_plain(numbered) for numbered in self.numbered],
             "indexed": [_plain(found) for found in self.found],
             "unindexed": [{"person": str(p), "kind": kind} for p, kind in self.no_longer_found],
             "opened": [_plain(opened) for opened in self.opened],
@@ -145,7 +157,18 @@ class Append:
         return {**parts, "asked_at": asked_at.isoformat()} if parts else None
 
 
-Part = Claim | Release | CountedClaim | Uncounted | Limited | Found | Opened | Erased | NewKey
+Part = (
+    Claim
+    | Release
+    | CountedClaim
+    | Uncounted
+    | Limited
+    | Numbered
+    | Found
+    | Opened
+    | Erased
+    | NewKey
+)
 
 
 def _plain(part: Part) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cached_property
 from time import monotonic
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -13,7 +14,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from handlers.faults import DatabaseUnavailable
 from handlers.store.migrations import check_version
 
-__all__ = ["Database", "connect", "reachable", "unavailable"]
+__all__ = ["Database", "PooledConnection", "connect", "reachable", "unavailable"]
 
 
 IDLE_SECONDS = 1.0
@@ -24,6 +25,11 @@ class PooledConnection(Connection[TupleRow]):
     """A connection that knows when it was last of use."""
 
     used_at: float = 0.0
+
+    @cached_property
+    def reading(self) -> Cursor[TupleRow]:
+        """For what is asked over and over: it keeps what it learnt of the types of an answer."""
+        return self.cursor(binary=True)
 
 
 class Database:
@@ -56,21 +62,22 @@ class Database:
         )
 
     @contextmanager
-    def connection(self) -> Generator[Connection]:
+    def connection(self) -> Generator[PooledConnection]:
         """A connection in autocommit, back in the pool afterwards (or thrown away if broken).
 
         Raises:
             DatabaseUnavailable: no connection could be had.
         """
         try:
-            with self._pool.connection() as connection:
-                try:
-                    yield connection
-                finally:
-                    # Noted here, for the pool would have a thread of its own do so each time.
-                    connection.used_at = monotonic()
+            connection = self._pool.getconn()
         except PoolTimeout:
             raise unavailable() from None
+        try:
+            yield connection
+        finally:
+            # Noted here, for the pool would have a thread of its own do so each time.
+            connection.used_at = monotonic()
+            self._pool.putconn(connection)
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:

@@ -1,6 +1,7 @@
 """The event store: streams, receipts and claims, read and written through one recorder."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -15,6 +16,7 @@ from handlers.store.append import Append
 from handlers.store.arrays import Byteas, Texts
 from handlers.store.database import Database, reachable, unavailable
 from handlers.store.mapper import needed_keys, seal_event, to_payload, to_recorded
+from handlers.store.numbering import Counters, Numbering
 from handlers.store.reader import Row, head, read_rows, settled_position
 from handlers.store.recorder import ApplicationLog, Envelope
 from handlers.store.vault import Vault
@@ -96,11 +98,29 @@ class EventStore:
         self.database = database
         self.vault = vault
         self._log = ApplicationLog(database)
+        self._counters = Counters(database)
 
     # ------------------------------------------------------------ writing
 
-    def append(self, append: Append, envelope: CommandEnvelope) -> StoredReceipt:
+    @contextmanager
+    def numbering(self, counter: str) -> Generator[Numbering]:
+        """The next number of a counter, which nobody else gets until the end of this.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        with reachable(), self._counters.numbering(counter) as numbering:
+            yield numbering
+
+    def append(
+        self, append: Append, envelope: CommandEnvelope, numbering: Numbering | None = None
+    ) -> StoredReceipt:
         """Writes events, what goes alongside and the receipt, all or nothing.
+
+        Args:
+            append: what is written.
+            envelope: the command that it answers.
+            numbering: the number that one of the events bears, if one does.
 
         Raises:
             Conflict: another writer was first; nothing was written.
@@ -122,7 +142,9 @@ class EventStore:
         decided_at = None if stored else self.head()
         receipt = self._receipt_json(envelope, decided_at=decided_at)
         positions = self._write(
-            stored, self._recorded_with(envelope, event_ids, append.reads, alongside, receipt)
+            stored,
+            self._recorded_with(envelope, event_ids, append.reads, alongside, receipt),
+            numbering,
         )
         if append.erased is not None:
             self.vault.forget()
@@ -157,13 +179,23 @@ class EventStore:
         self._write([], self._recorded_with(envelope, reads=reads, receipt=receipt))
         return StoredReceipt(envelope.command_id, decided_at, (), refusal, envelope.input_digest)
 
-    def _write(self, stored: Sequence[StoredEvent], envelope: Envelope) -> Sequence[int]:
+    def _write(
+        self,
+        stored: Sequence[StoredEvent],
+        envelope: Envelope,
+        numbering: Numbering | None = None,
+    ) -> Sequence[int]:
         try:
+            if numbering is not None:
+                return self._log.append_within(numbering.connection, stored, envelope)
             return self._log.append(stored, envelope)
         except IntegrityError as error:
             self.vault.forget()
             raise Conflict(str(error)) from error
         except OperationalError as error:
+            if numbering is not None:
+                # The next attempt looks whether it was written, and has another number if not.
+                raise Conflict(str(error)) from error
             raise unavailable(str(error)) from error
 
     def _recorded_with(
@@ -219,6 +251,11 @@ class EventStore:
         while page := self._recorded(query, (stream, version, PAGE_EVENTS)):
             yield from page
             version = page[-1].version
+
+    def first_of(self, stream: UUID) -> Recorded | None:
+        """The first event of a stream; None where there is none."""
+        found = self._recorded("stream = %s ORDER BY version LIMIT 1", (stream,))
+        return found[0] if found else None
 
     def last_of(self, stream: UUID) -> Recorded | None:
         """The last event of a stream; None where there is none."""
@@ -308,6 +345,23 @@ class EventStore:
             (counter, at),
         )
         return [(holder, person) for holder, person in rows]
+
+    def numbered(self, counter: str, numbers: Sequence[int]) -> dict[int, UUID]:
+        """The stream that bears each of these numbers; those of none are left out."""
+        rows = self._rows(
+            "SELECT number, holder FROM ledger.numbers WHERE counter = %s AND number = ANY(%s)",
+            (counter, list(numbers)),
+        )
+        return dict(rows)
+
+    def numbers_of(self, counter: str, holders: Sequence[UUID]) -> list[int]:
+        """The numbers of a counter that these streams bear, in their order."""
+        rows = self._rows(
+            "SELECT number FROM ledger.numbers WHERE counter = %s AND holder = ANY(%s)"
+            " ORDER BY number",
+            (counter, list(holders)),
+        )
+        return [number for (number,) in rows]
 
     def has_other_members(self, plan: UUID, account: UUID) -> bool:
         """Whether a plan has members beside an account; open invitations are none."""

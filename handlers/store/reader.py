@@ -9,7 +9,7 @@ from psycopg import Connection, sql
 
 __all__ = [
     "CarriedRow", "Lag", "Row", "event_id_at", "head", "lag_behind", "read_carried", "read_rows",
-    "settled_position",
+    "read_stream", "settled_position",
 ]  # fmt: skip
 
 
@@ -80,6 +80,20 @@ def read_rows(connection: Connection, *, after: int, up_to: int, limit: int) -> 
         rows += map(Row._make, cursor.execute(_BETWEEN, (after, until, wanted)).fetchall())
         after = until
     return rows
+
+
+_OF_STREAM = sql.SQL(
+    "SELECT {} FROM ledger.events WHERE stream = %s AND position >= %s AND position <= %s"
+    " ORDER BY version"
+).format(COLUMNS)
+
+
+def read_stream(
+    connection: Connection, stream: UUID, *, first: int, last: int = 2**63 - 1
+) -> Sequence[Row]:
+    """Events of one stream from one position to another, both included."""
+    cursor = connection.cursor(binary=True)
+    return list(map(Row._make, cursor.execute(_OF_STREAM, (stream, first, last)).fetchall()))
 
 
 class CarriedRow(NamedTuple):

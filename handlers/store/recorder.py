@@ -137,6 +137,24 @@ class AggregateLog(AggregateRecorder):
         first = row[0] if row else None
         return [] if first is None else list(range(first, first + len(stored_events)))
 
+    def append_within(
+        self, connection: Connection, stored_events: Sequence[StoredEvent], envelope: Envelope
+    ) -> Sequence[int]:
+        """Appends in the transaction that a connection is in, and commits it.
+
+        Raises:
+            IntegrityError: another writer was first, or a stream that was read has moved.
+            OperationalError: the connection was lost; whether it was written is not known.
+        """
+        with translated_faults():
+            # Sent as one, so that nobody who is stopped here holds positions that readers await.
+            with connection.pipeline():
+                cursor = connection.execute(_APPEND, _parameters(stored_events, envelope))
+                connection.execute("COMMIT")
+            row = cursor.fetchone()
+        first = row[0] if row else None
+        return [] if first is None else list(range(first, first + len(stored_events)))
+
     def _positions_of(self, event_ids: Sequence[UUID]) -> Sequence[int]:
         with translated_faults(), self.database.connection() as connection:
             rows = connection.execute(

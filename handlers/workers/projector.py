@@ -1,8 +1,10 @@
 """The projector: brings read models up to the log, in order, each event once (decision 4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event as Signal
+from typing import NamedTuple
+from uuid import UUID
 
 from psycopg import Connection
 from tenacity import (
@@ -15,11 +17,14 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from domain.event import Recorded
 from handlers.faults import DatabaseUnavailable, DatabaseVersion
 from handlers.store.database import Database, reachable
 from handlers.store.mapper import to_recorded
-from handlers.store.reader import head, read_rows, settled_position
+from handlers.store.reader import Row, head, read_rows, settled_position
 from handlers.workers.collector import collector_resting
+from handlers.workers.parking import Careful, Held, Skipped, is_decision, is_the_events
+from projections.parked import ParkedStream, unpark
 from projections.projection import Projection
 
 __all__ = ["Progress", "Projector"]
@@ -43,6 +48,21 @@ class Progress:
     events: int
 
 
+_Apply = Callable[[Connection, Sequence[Row], Mapping[str, int]], Sequence[ParkedStream]]
+
+
+class _Done(NamedTuple):
+    """What came of a batch."""
+
+    position: int
+    events: int
+    parked: tuple[ParkedStream, ...]
+
+
+class _NeedsCare(Exception):  # noqa: N818  an outcome that is answered by another attempt
+    """A batch holds what cannot be applied, or a decision about a parked stream."""
+
+
 class Projector:
     """Applies the log to read models, several at a time or one after a rebuild.
 
@@ -64,6 +84,7 @@ class Projector:
         self._database = database
         self._projections = {projection.name: projection for projection in projections}
         self._reached = reached
+        self._skipped = Skipped()
         self._stopped = Signal()
         self._prepared = False
 
@@ -72,8 +93,14 @@ class Projector:
         *,
         batch_events: int = BATCH_EVENTS,
         progress: Callable[[Progress], None] = lambda _: None,
+        parked: Callable[[ParkedStream], None] = lambda _: None,
     ) -> Progress:
         """Applies everything that is in the log when it is called.
+
+        Args:
+            batch_events: how many events to apply in one transaction.
+            progress: told of each batch.
+            parked: told of each stream that a read model stops applying (X6).
 
         Raises:
             DatabaseUnavailable: the database cannot be reached.
@@ -82,22 +109,27 @@ class Projector:
             goal = head(connection)
         events = 0
         while True:
-            position, applied = self.step(batch_events)
+            position, applied = self.step(batch_events, parked=parked)
             events += applied
             told = Progress(position, max(goal, position), events)
             progress(told)
             if position >= goal:
                 return told
 
-    def follow(self, *, progress: Callable[[Progress], None] = lambda _: None) -> None:
+    def follow(
+        self,
+        *,
+        progress: Callable[[Progress], None] = lambda _: None,
+        parked: Callable[[ParkedStream], None] = lambda _: None,
+    ) -> None:
         """Applies what comes, until ``stop``; outlives a database that restarts.
 
         Args:
             progress: told of each batch, and of each look that found nothing.
+            parked: told of each stream that a read model stops applying (X6).
 
         Raises:
             DatabaseUnavailable: the database was away for a minute, or when it was stopped.
-            DatabaseVersion: the log holds an event that this program cannot read.
         """
         attempts = Retrying(
             retry=retry_if_exception(_is_outage),
@@ -107,7 +139,7 @@ class Projector:
             reraise=True,
         )
         while not self._stopped.is_set():
-            told = attempts(self._one_batch)
+            told = attempts(self._one_batch, parked)
             progress(told)
             # A moment's events cost as much as one: a full batch alone means that more is waiting.
             if told.events < BATCH_EVENTS:
@@ -117,13 +149,22 @@ class Projector:
         """Lets ``follow`` return after the batch at hand."""
         self._stopped.set()
 
-    def _one_batch(self) -> Progress:
-        position, events = self.step()
+    def _one_batch(self, parked: Callable[[ParkedStream], None]) -> Progress:
+        position, events = self.step(parked=parked)
         with reachable(), self._database.connection() as connection:
             return Progress(position, max(head(connection), position), events)
 
-    def step(self, batch_events: int = BATCH_EVENTS) -> tuple[int, int]:
+    def step(
+        self,
+        batch_events: int = BATCH_EVENTS,
+        *,
+        parked: Callable[[ParkedStream], None] = lambda _: None,
+    ) -> tuple[int, int]:
         """Applies one batch in one transaction with its position.
+
+        Args:
+            batch_events: how many events at most.
+            parked: told of each stream that was parked, once that is committed.
 
         Returns:
             The position up to which every read model knows, and how many events were applied.
@@ -133,10 +174,13 @@ class Projector:
             settled = settled_position(connection)
             if not self._is_behind(connection, settled):
                 return settled, 0
-            with connection.transaction(), collector_resting():
-                # The role's short limit is there for writers, whom readers wait for.
-                connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1min'")
-                return self._step(connection, settled, batch_events)
+            try:
+                done = self._batch(connection, settled, batch_events, self._apply_at_once)
+            except _NeedsCare:
+                done = self._batch(connection, settled, batch_events, self._apply_with_care)
+        for stream in done.parked:
+            parked(stream)
+        return done.position, done.events
 
     def _is_behind(self, connection: Connection, settled: int) -> bool:
         """Asked first, since to take the positions' rows is a write that ends on the disk."""
@@ -147,24 +191,64 @@ class Projector:
         ).fetchone()
         return row is not None and bool(row[0])
 
-    def _step(self, connection: Connection, settled: int, batch_events: int) -> tuple[int, int]:
-        positions = self._take_positions(connection)
-        after = min(positions.values())
-        rows = read_rows(connection, after=after, up_to=settled, limit=batch_events)
-        if not rows:
-            return max(after, settled), 0
-        recorded = [entry for row in rows if (entry := to_recorded(row)) is not None]
-        reached = rows[-1].position
-        for name, position in positions.items():
-            if position < reached:
-                new = [entry for entry in recorded if entry.position > position]
-                self._projections[name].apply(new, connection)
-        self._reached("after batch")
-        connection.execute(
-            "UPDATE projections.positions SET position = %s WHERE name = ANY(%s) AND position < %s",
-            (reached, list(positions), reached),
-        )
-        return reached, len(rows)
+    def _batch(
+        self, connection: Connection, settled: int, batch_events: int, apply: "_Apply"
+    ) -> "_Done":
+        with connection.transaction(), collector_resting():
+            # The role's short limit is there for writers, whom readers wait for.
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1min'")
+            positions = self._take_positions(connection)
+            after = min(positions.values())
+            rows = read_rows(connection, after=after, up_to=settled, limit=batch_events)
+            if not rows:
+                return _Done(max(after, settled), 0, ())
+            parked = apply(connection, rows, positions)
+            self._reached("after batch")
+            reached = rows[-1].position
+            connection.execute(
+                "UPDATE projections.positions SET position = %s"
+                " WHERE name = ANY(%s) AND position < %s",
+                (reached, list(positions), reached),
+            )
+            return _Done(reached, len(rows), tuple(parked))
+
+    def _apply_at_once(
+        self, connection: Connection, rows: Sequence[Row], positions: Mapping[str, int]
+    ) -> Sequence[ParkedStream]:
+        """Applies a batch in which all is well, as nearly all are.
+
+        Raises:
+            _NeedsCare: it is not so, and the transaction is of no use.
+        """
+        if any(map(is_decision, rows)):
+            raise _NeedsCare
+        held = self._held(connection, positions)
+        try:
+            recorded = [entry for row in rows if (entry := to_recorded(row)) is not None]
+            for name, position in positions.items():
+                if position < rows[-1].position:
+                    new = [entry for entry in recorded if entry.position > position]
+                    due = _due(new, held[name], self._skipped.of(name))
+                    self._projections[name].apply(due, connection)
+        except Exception as error:
+            if isinstance(error, DatabaseVersion) or is_the_events(error):
+                raise _NeedsCare from error
+            raise
+        return ()
+
+    def _apply_with_care(
+        self, connection: Connection, rows: Sequence[Row], positions: Mapping[str, int]
+    ) -> Sequence[ParkedStream]:
+        """Applies a batch whose events may be unfit, and parks their streams (decision 26)."""
+        held = self._held(connection, positions)
+        careful = Careful(connection, self._projections, positions, held, self._skipped)
+        careful.apply(rows)
+        return careful.parked
+
+    def _held(self, connection: Connection, names: Iterable[str]) -> Held:
+        """What is not to be applied, asked once the positions' rows are taken."""
+        self._skipped.learn(connection)
+        return Held.of(connection, names)
 
     def rebuild(self, name: str) -> None:
         """Drops a read model's tables; the next steps fill them from the beginning.
@@ -204,8 +288,19 @@ class Projector:
             " ON CONFLICT (name) DO UPDATE SET version = EXCLUDED.version, position = 0",
             (projection.name, projection.version),
         )
+        unpark(connection, projection.name)
         for table in projection.tables:
             table.create(connection)
+
+
+def _due(
+    entries: list[Recorded], held: Collection[UUID], skipped: Collection[UUID]
+) -> list[Recorded]:
+    if not held and not skipped:
+        return entries
+    return [
+        entry for entry in entries if entry.stream not in held and entry.event_id not in skipped
+    ]
 
 
 def _is_outage(error: BaseException) -> bool:

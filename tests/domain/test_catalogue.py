@@ -120,7 +120,7 @@ def test_an_obstacle_to_access_is_taken_out() -> None:
     source = "NEVER_PAID = Obstacle('S3', 'no payment', 'Pay.', 'the owner')\n"
     [mutant] = mutated(source)
     assert (mutant.rule, mutant.line) == ("S3", 1)
-    assert "if o is not NEVER_PAID" in mutant.source
+    assert "!= (NEVER_PAID.rule, NEVER_PAID.message)" in mutant.source
 
 
 def test_what_is_wrong_is_named() -> None:

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from domain.account import Account, AccountEvent, Role, account_decider
+from domain.account import Account, AccountEvent, AccountKind, Role, account_decider
 from domain.actor import Actor, ActorKind
 from domain.membership import (
     ChangeRole,
@@ -313,6 +313,18 @@ def test_a_former_member_who_pays_is_not_free(own: list[SubscriptionEvent], is_f
     """Whoever went on as an individual is one, as long as it is paid."""
     past: list[AccountEvent] = [registered, role_assigned(), member_removed()]
     assert free(*past, own=plan_after(*own)) is is_free
+
+
+@pytest.mark.rule("A2", "I3")
+@pytest.mark.parametrize(
+    ("own", "is_free"), [([], True), (paid(LATER), False)], ids=["not", "pays"]
+)
+def test_whoever_came_by_a_contract_is_free_until_they_pay(
+    own: list[SubscriptionEvent], is_free: bool
+) -> None:
+    """What a plan grants adds up with what the contract does, on the one account."""
+    by_contract = registered.model_copy(update={"kind": AccountKind.CONTRACT})
+    assert free(by_contract, own=plan_after(*own)) is is_free
 
 
 @pytest.mark.rule("A10", "A12")

@@ -17,7 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from domain.access import access_fact, content_obstacles, weigh_content
+from domain.access import weigh_content
+from domain.access_facts import access_fact
 from domain.account import (
     AccountClosed,
     AccountEvent,
@@ -31,6 +32,7 @@ from domain.authority import refuse_unless_may_give
 from domain.calendar import local_day, start_of_day
 from domain.event import Event
 from domain.money import Currency
+from domain.obstacles import content_obstacles
 from domain.refusal import Refused
 from domain.subscription import (
     CapturePayment,

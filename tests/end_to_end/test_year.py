@@ -16,6 +16,7 @@ import pytest
 from domain.authority import MAY_GIVE
 from domain.disclosure import OpenPersonalValue
 from domain.invitation_import import ImportInvitations
+from domain.operations import RetryParkedStream, SkipParkedEvent
 from handlers.cli import main as acta
 from handlers.composition import open_ledger
 from handlers.store.embedded import EmbeddedServer
@@ -93,14 +94,19 @@ def answers(played: tuple[Year, dict[str, list[Any]]]) -> dict[str, list[Any]]:
 
 
 def test_every_command_has_its_place_in_the_year() -> None:
-    """Lists are imported by a command of their own; no file knows the ids of events to open."""
+    """But for lists, events to open, and streams that are parked: no file knows those."""
     given = {
         json.loads(line)["command"]
         for name in FILES
         if name not in IMPORTS
         for line in (YEAR / name).read_bytes().splitlines()
     }
-    elsewhere = {ImportInvitations.NAME, OpenPersonalValue.NAME}
+    elsewhere = {
+        ImportInvitations.NAME,
+        OpenPersonalValue.NAME,
+        RetryParkedStream.NAME,
+        SkipParkedEvent.NAME,
+    }
     assert given == {command.NAME for command in MAY_GIVE} - elsewhere
 
 
@@ -126,8 +132,8 @@ def test_what_must_be_refused_is_refused_by_its_rule(answers: dict[str, list[Any
 
     assert refused == {
         "A1": 2, "A10": 3, "A12": 1, "A3": 4, "A4": 1, "A5": 1, "A6": 1, "A9": 1,
-        "G1": 6, "I1": 4, "I3": 2, "I4": 2, "I6": 3, "I8": 5,
-        "S1": 2, "S10": 6, "S11": 1, "S3": 1, "S4": 2, "S5": 4, "S6": 1,
+        "C1": 1, "C2": 1, "C4": 1, "G1": 6, "I1": 4, "I3": 2, "I4": 2, "I6": 3, "I8": 5,
+        "S1": 2, "S10": 6, "S11": 1, "S3": 1, "S4": 2, "S5": 4, "S6": 1, "T7": 3,
     }  # fmt: skip
     assert sum(summary["faulty"] for summary in summaries) == 1
 
@@ -173,6 +179,46 @@ def counts(year: Year, plan: str) -> tuple[int, int, int]:
     """How many rows were invited, refused and faulty."""
     (imported,) = json.loads(year("imports", plan))["imports"]
     return imported["invited"], imported["refused"], imported["faulty"]
+
+
+LUCIA, CONTRACT = "lucia.prado@montajeslugo.example.es", "b3df09e1-6028-4b2e-9e40-092199ec60d1"
+
+
+@pytest.mark.rule("C2", "C3", "C4", "X1", "X2")
+@pytest.mark.parametrize(
+    ("at", "in_the_way"),
+    [
+        pytest.param(
+            "2026-10-10T12:00:00+02:00", ["C3", "C4", "C4", "C4"], id="before its first day"
+        ),
+        pytest.param("2026-10-13T08:30:00+02:00", ["C4", "C4", "C4"], id="documents, risks, roles"),
+        pytest.param("2026-10-13T09:50:00+02:00", ["C4", "C4"], id="once the documents are read"),
+        pytest.param("2026-10-13T10:05:00+02:00", ["C4"], id="once a risk is linked"),
+        pytest.param("2026-10-13T12:00:00+02:00", [], id="once the role is filled"),
+        pytest.param("2026-10-22T13:00:00+02:00", ["C4"], id="a new version asks anew"),
+        pytest.param("2026-10-23T09:00:00+02:00", [], id="once that is read"),
+        pytest.param("2026-11-02T12:00:00+01:00", ["C4"], id="another role is required"),
+        pytest.param("2026-11-03T12:00:00+01:00", [], id="once it is filled"),
+        pytest.param("2026-12-01T12:00:00+01:00", ["C3"], id="the contract was ended"),
+        pytest.param("2026-12-02T12:00:00+01:00", [], id="and reactivated"),
+    ],
+)
+def test_a_module_opens_step_by_step(year: Year, at: str, in_the_way: list[str]) -> None:
+    answer = json.loads(year("check", LUCIA, "module:documentation", "--at", at))
+    assert [obstacle["rule"] for obstacle in answer["obstacles"]] == in_the_way
+
+
+@pytest.mark.rule("T1", "T2", "T3", "T4", "T7")
+def test_the_desk_keeps_every_thread_together(year: Year) -> None:
+    """A stranger's mail, a follow-up, and what was split and merged."""
+    tickets = {each["number"]: each for each in json.loads(year("tickets"))["tickets"]}
+    assert {number: each["state"] for number, each in tickets.items()} == {
+        1: "closed", 2: "closed", 3: "open", 4: "open", 5: "open", 6: "merged",
+    }  # fmt: skip
+    thread = json.loads(year("ticket", 1, "--actor", "support_staff"))
+    assert [message["placement"] for message in thread["messages"]] == [
+        "opened", "direct", "direct", "in_reply_to", "in_reply_to", "direct",
+    ]  # fmt: skip
 
 
 SUSANA, CAMILA = "susana.krause@losaromos.example.cl", "camila.marambio@losaromos.example.cl"

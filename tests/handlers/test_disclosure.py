@@ -16,6 +16,7 @@ from domain.membership import RemoveMember
 from domain.personal import Purpose
 from domain.refusal import Refused
 from domain.subscription import ChooseTaxDocument, StartSubscription, TaxDocumentKind
+from domain.support_ticket import OpenTicket, ReplyToTicket, TicketReason
 from handlers.commands.disclosure import disclosures_of
 from handlers.composition import Acta, open_ledger
 from handlers.faults import CommandIdReused
@@ -215,6 +216,26 @@ def test_each_opens_what_the_table_allows(story: Story) -> None:
     tax = ["herself", "by e-mail", "manager", "auditor"]
     assert answers(chosen, "address") == dict.fromkeys(tax, "Calle Ñuñoa 1234")
     assert len(records(story)) == len(identity) + len(tax)
+
+
+@pytest.mark.rule("G1", "T4")
+def test_a_note_for_staff_is_not_opened_by_the_requester_under_whose_key_it_is(
+    story: Story,
+) -> None:
+    ana, _ = registered(story)
+    ticket = OpenTicket(
+        at=BEGINNING, ticket=uuid4(), message=uuid4(), requester=ANA, reason=TicketReason.ACCESS,
+        subject="No puedo entrar", body="Ayuda, por favor.",
+    )  # fmt: skip
+    story.ask(ticket, ana.itself)
+    said = last(story, "support_ticket.TicketReplied.v1")
+    note = ReplyToTicket(at=BEGINNING, ticket=1, message=uuid4(), internal=True, body="Es grosera.")
+    story.ask(note, STAFF)
+    noted = last(story, "support_ticket.TicketReplied.v1")
+
+    assert told(opening(story.acta, wish(said, "body"), ana.itself)) == "Ayuda, por favor."
+    assert told(opening(story.acta, wish(noted, "body"), ana.itself)) == "G1"
+    assert told(opening(story.acta, wish(noted, "body"), AUDITOR)) == "Es grosera."
 
 
 @pytest.mark.rule("G1")

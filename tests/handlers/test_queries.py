@@ -28,8 +28,9 @@ from handlers.faults import (
     InvalidInput,
     PositionBeyondHead,
 )
-from handlers.queries import Knowledge, Queries
-from projections.access import Access, content_answer
+from handlers.queries import Queries
+from handlers.snapshots import Knowledge, Snapshots
+from projections.access import FACTS, Access, Content, access_answer
 from tests.conftest import TestDatabase
 from tests.handlers.outages import away
 from tests.handlers.stories import (
@@ -231,12 +232,13 @@ def test_a_rebuild_does_not_take_the_tables_from_under_an_answer(
     story.subscriber()
     story.acta.projector.catch_up()
     queries, head = story.acta.queries, story.acta.store.head()
-    with queries._snapshot(Access, Knowledge(head)) as (connection, position):
+    with Snapshots(story.acta.database).of(Access, Knowledge(head)) as (connection, position):
         rebuilding = Thread(target=story.acta.projector.rebuild, args=("access",))
         rebuilding.start()
         _wait_for_a_waiter(database)
         account = queries._directory.account(ANA, at=BEGINNING)
-        answer = content_answer(connection, account, None, BEGINNING, position=position)
+        rows = connection.execute(FACTS, {"account": account, "person": None}).fetchall()
+        answer = access_answer(Content(), rows, account, None, BEGINNING, position=position)
     rebuilding.join(PATIENCE_SECONDS)
     assert (answer.allowed, answer.position) == (True, head)
     assert contents(story.acta)["access_facts"] == []
@@ -273,7 +275,9 @@ def test_beside_a_database_of_its_own_whoever_asks_projects_first(
 ) -> None:
     """So every answer knows everything, asked for or not."""
     story.subscriber()
-    queries = Queries(story.acta.store, catch_up=story.acta.projector.catch_up)
+    acta = story.acta
+    snapshots = Snapshots(acta.database, catch_up=acta.projector.catch_up)
+    queries = Queries(acta.store, snapshots, modules=())
     for knowledge in (Knowledge(), Knowledge(story.acta.store.head(), deadline_seconds=0)):
         assert position_of(question(queries, knowledge)) == story.acta.store.head()
 

@@ -1,27 +1,12 @@
 """Access: yes or no, why, and up to where that is known (X1 to X3)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
-from domain.access import (
-    CLOSED,
-    ENDED,
-    INVITATION_EXPIRED,
-    INVITATION_OPEN,
-    INVITATION_REVOKED,
-    LAPSED,
-    NEVER_PAID,
-    NO_ACCOUNT,
-    NO_ADMINISTRATOR,
-    NO_MEMBER,
-    PLAN_ENDED,
-    PLAN_LAPSED,
-    PLAN_NEVER_PAID,
-    REMOVED,
-    SUSPENDED,
-    Obstacle,
-)
+from domain import access_facts
 from domain.account import (
     ErasePerson,
     ReinstateAccount,
@@ -29,8 +14,47 @@ from domain.account import (
     SuspendAccount,
     SuspensionReason,
 )
+from domain.contract import (
+    ContractEnded,
+    ContractEndReason,
+    ContractReactivated,
+    RiskLinked,
+    RoleFilled,
+    ValidatorKind,
+)
+from domain.contract_link import PersonUnlinked, UnlinkReason
 from domain.invitation import ResendInvitation, RevokeInvitation
 from domain.membership import ChangeRole, RemoveMember
+from domain.obstacles import (
+    CLOSED,
+    CONTRACT_ENDED,
+    CONTRACT_NOT_BEGUN,
+    CONTRACT_RAN_OUT,
+    ENDED,
+    INVITATION_EXPIRED,
+    INVITATION_OPEN,
+    INVITATION_REVOKED,
+    LAPSED,
+    LEFT_PLAN,
+    NEVER_PAID,
+    NO_ACCOUNT,
+    NO_ACCOUNT_FOR_MODULE,
+    NO_ADMINISTRATOR,
+    NO_MEMBER,
+    NO_RISK,
+    NOT_LINKED,
+    PLAN_ENDED,
+    PLAN_LAPSED,
+    PLAN_NEVER_PAID,
+    REMOVED,
+    SUSPENDED,
+    UNLINKED,
+    UNREAD,
+    VACANT,
+    Obstacle,
+)
+from domain.personal import Sealed
+from domain.streams import contract_link_of, subscription_of
 from domain.subscription import (
     EndSubscription,
     LapseSubscription,
@@ -39,7 +63,16 @@ from domain.subscription import (
     StartSubscription,
 )
 from handlers.ledger import Receipt
-from projections.access import AccessAnswer
+from projections.access import (
+    FACTS,
+    Access,
+    AccessAnswer,
+    Administration,
+    Content,
+    Module,
+    parse_thing,
+    streams_of,
+)
 from tests.handlers.stories import (
     ANA,
     BEGINNING,
@@ -51,6 +84,7 @@ from tests.handlers.stories import (
     Story,
     noon,
 )
+from tests.projections.contract_lives import ZONE, Chronicle, Worker
 
 INSTANT = timedelta(microseconds=1)
 LAST_DAY = noon(2026, 2, 27)
@@ -461,7 +495,7 @@ def test_a_role_counts_from_its_instant_to_the_next(story: Story) -> None:
     instants = [each for at in (*days, gone) for each in (at - INSTANT, at)]
     told = [check(story, member, at, administer(plan)).allowed for at in instants]
     assert told == [False, True, True, False, False, True, True, False]
-    assert obstacles(story, member, gone, administer(plan)) == [NO_MEMBER]
+    assert obstacles(story, member, gone, administer(plan)) == [LEFT_PLAN]
 
 
 @pytest.mark.rule("X2", "A10")
@@ -475,3 +509,198 @@ def test_a_suspended_or_closed_administrator_administers_nothing(story: Story) -
     assert facts(answer) == ["UserRegistered", "RoleAssigned", "AccountSuspended"]
     story.close(member)
     assert obstacles(story, member, BEGINNING, administer(plan)) == [CLOSED]
+
+
+# ---------------------------------------------------------------- modules
+
+MODULE = "module:documentation"
+DAYS = [BEGINNING + timedelta(days=day) for day in range(10)]
+
+
+def who(worker: Worker) -> str:
+    """Names the account."""
+    return f"account:{worker.account}"
+
+
+@pytest.mark.rule("X1", "X2", "X3", "C2", "C3", "C4")
+def test_a_module_opens_step_by_step(story: Story) -> None:
+    """Each step clears the obstacle that was told first; the last no has become a yes."""
+    told = Chronicle(story.acta)
+    works = told.agree(roles=("site_manager",))
+    rules = told.publish(works)
+    assert obstacles(story, ANA, BEGINNING, MODULE) == [NO_ACCOUNT_FOR_MODULE]
+    ana = told.hire(ANA)
+    assert obstacles(story, who(ana), BEGINNING, MODULE) == [NOT_LINKED]
+    told.link(works, ana, ANA)
+    unread, vacant = (
+        replace(obstacle, contract=works.id, missing=(missing,))
+        for obstacle, missing in ((UNREAD, "site_rules"), (VACANT, "site_manager"))
+    )
+    no_risk = replace(NO_RISK, contract=works.id)
+    assert obstacles(story, who(ana), BEGINNING, MODULE) == [unread, no_risk, vacant]
+    told.read(works, ana, rules)
+    assert obstacles(story, who(ana), BEGINNING, MODULE) == [no_risk, vacant]
+    told.of(works, RiskLinked, risk="work_at_height", linked_by=ana.person)
+    assert obstacles(story, who(ana), BEGINNING, MODULE) == [vacant]
+    told.of(works, RoleFilled, role="site_manager", filled_by=ana.person, named_by=ana.person)
+    answer = check(story, who(ana), BEGINNING, MODULE)
+    assert answer.allowed
+    assert (answer.account, answer.contacts) == (ana.account, ())
+    assert facts(answer) == [
+        "ContractOpened", "InformationDocumentPublished", "UserRegistered", "PersonLinked",
+        "InformationDocumentDownloaded", "InformationDocumentMarkedAsRead", "RiskLinked",
+        "RoleFilled",
+    ]  # fmt: skip
+
+
+@pytest.mark.rule("X1", "C2", "C3", "C4")
+def test_each_way_in_which_a_module_closes_again(story: Story) -> None:
+    """A new version, an unlinking, an ending: from its instant on; and other things stay shut."""
+    told = Chronicle(story.acta)
+    works = told.agree()
+    ana = told.join(works, ANA)
+    told.of(works, RiskLinked, risk="work_at_height", linked_by=ana.person)
+    rules = told.publish(works, at=DAYS[1])
+    told.read(works, ana, rules, at=DAYS[2])
+    told.by(ana, works, PersonUnlinked, reason=UnlinkReason.LEFT, at=DAYS[3])
+    told.link(works, ana, ANA, at=DAYS[4])
+    told.of(works, ContractEnded, reason=ContractEndReason.TERMINATED, at=DAYS[5])
+    again = {"valid_from": DAYS[7].date(), "valid_to": DAYS[8].date(), "time_zone": ZONE}
+    told.of(works, ContractReactivated, at=DAYS[6], **again)
+    asked_at = [*DAYS[:9], DAYS[9] + timedelta(hours=8)]
+    in_the_way = [obstacles(story, who(ana), at, MODULE) for at in asked_at]
+    expected = [
+        [], [UNREAD], [], [UNLINKED], [], [CONTRACT_ENDED], [CONTRACT_NOT_BEGUN], [], [],
+        [CONTRACT_RAN_OUT],
+    ]  # fmt: skip
+    assert [[(each.rule, each.message) for each in told] for told in in_the_way] == [
+        [(each.rule, each.message) for each in told] for told in expected
+    ]
+    assert obstacles(story, who(ana), BEGINNING) == [NEVER_PAID]
+
+
+@pytest.mark.rule("A2", "X1")
+def test_content_and_modules_add_up_on_one_account(story: Story) -> None:
+    """A subscriber who is linked to a contract has both, each by its own grant."""
+    member = story.subscriber()
+    told = Chronicle(story.acta)
+    works, ana = told.agree(), Worker(member.account, member.person)
+    told.link(works, ana, ANA)
+    told.of(works, RiskLinked, risk="work_at_height", linked_by=ana.person)
+    assert facts(check(story, member, BEGINNING)) == ["UserRegistered", "PaymentCaptured"]
+    answer = check(story, member, BEGINNING, MODULE)
+    assert facts(answer) == ["UserRegistered", "ContractOpened", "PersonLinked", "RiskLinked"]
+
+
+@pytest.mark.rule("C6", "X2", "X3", "A11")
+def test_a_no_names_contact_and_validator_under_seal(story: Story) -> None:
+    """Those of now, for whoever may open them; the no rests on the events that name them."""
+    told = Chronicle(story.acta)
+    works = told.agree()
+    told.publish(works)
+    ana = told.join(works, ANA)
+    another = uuid4()
+    told.name_contact(works, another, "otra@example.com")
+    answer = check(story, who(ana), BEGINNING, MODULE)
+    validator, contact = answer.contacts
+    assert (validator.contract, validator.kind, validator.person) == (
+        works.id, "validator", works.validator,
+    )  # fmt: skip
+    assert (contact.contract, contact.kind, contact.person) == (works.id, "contact", another)
+    assert validator.validator_kind is ValidatorKind.HOLDER_TECHNICIAN
+    assert {validator.event_id, contact.event_id} <= {each.event_id for each in answer.evidence}
+    assert contact.phone is validator.email is None
+    values = {"name": (contact, "Irene Ibarra"), "email": (contact, "otra@example.com")}
+    values["phone"] = (validator, "+34612345678")
+    for field, (named, clear) in values.items():
+        sealed = getattr(named, field)
+        assert clear not in sealed
+        opened = story.acta.store.vault.open(
+            Sealed.parse(sealed), event_id=named.event_id, field=field
+        )
+        assert opened == clear
+
+
+# ---------------------------------------------------------------- streams
+
+
+def streams(
+    story: Story, member: Member | Worker, thing: str = "content", at: datetime = BEGINNING
+) -> set[UUID]:
+    """Those in which evidence of the answer could stand."""
+    story.acta.projector.catch_up()
+    asked = {"account": member.account, "person": member.person}
+    with story.acta.database.connection() as connection:
+        rows = connection.cursor(binary=True).execute(FACTS, asked).fetchall()
+    return streams_of(parse_thing(thing), rows, member.account, member.person, at)
+
+
+@pytest.mark.rule("X6")
+def test_content_could_rest_on_the_account_its_subscription_and_its_plans(story: Story) -> None:
+    """A plan that the member has left is none of them; its administration rests on the account."""
+    plan, left = story.institution(), story.institution("otra@example.com")
+    member = story.join(left, ANA)
+    removed = RemoveMember(at=BEGINNING, account=ANA, plan=left.id)
+    story.ask(removed, left.director.itself)
+    own = {member.account, subscription_of(member.account)}
+    assert streams(story, member) == own
+    story.invite(plan.id, ANA, by=plan.director.itself)
+    story.accept(ANA)
+    assert streams(story, member) == {*own, plan.id}
+    assert streams(story, member, administer(plan)) == {member.account}
+    assert streams(story, member, MODULE) == {member.account}
+
+
+@pytest.mark.rule("X6")
+def test_a_module_could_rest_on_every_contract_that_opens_it(story: Story) -> None:
+    """With what the person did under each, also where the link was undone since."""
+    told = Chronicle(story.acta)
+    works, roads = told.agree(), told.agree()
+    ana = told.join(works, ANA)
+    told.link(roads, ana, ANA, at=DAYS[1])
+    told.by(ana, works, PersonUnlinked, reason=UnlinkReason.LEFT, at=DAYS[1])
+    of_works = {works.id, contract_link_of(works.id, ana.person)}
+    of_roads = {roads.id, contract_link_of(roads.id, ana.person)}
+    assert streams(story, ana, MODULE) == {ana.account, *of_works}
+    assert streams(story, ana, MODULE, DAYS[1]) == {ana.account, *of_works, *of_roads}
+    assert streams(story, ana, "module:training", DAYS[1]) == {ana.account}
+    assert streams(story, ana) == {ana.account, subscription_of(ana.account)}
+
+
+@pytest.mark.rule("X6")
+def test_without_an_account_the_invitations_are_all_that_is_known(story: Story) -> None:
+    """By their streams, which nothing else tells."""
+    plan = story.institution()
+    invitation = story.invite(plan.id, ANA, by=plan.director.itself)
+    story.acta.projector.catch_up()
+    person = check(story, ANA, BEGINNING).person
+    with story.acta.database.connection() as connection:
+        rows = connection.execute(FACTS, {"account": None, "person": person}).fetchall()
+    assert streams_of(Content(), rows, None, person, BEGINNING) == {invitation}
+
+
+# ---------------------------------------------------------------- what is asked about
+
+
+@pytest.mark.rule("X1")
+def test_things_are_named_in_one_way() -> None:
+    plan = uuid4()
+    assert parse_thing("content") == Content()
+    assert parse_thing(f"plan:{plan}:administer") == Administration(plan)
+    assert parse_thing("module:documentation") == Module("documentation")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Content", "content:", "plan:1:administer", "plan::administer", "module:", "module:A b",
+     "module:a:b", f"module:{'a' * 81}", "module:a\n", "modules:a"],
+)  # fmt: skip
+def test_whoever_asks_about_anything_else_is_told_what_there_is(text: str) -> None:
+    with pytest.raises(ValueError, match="module:NAME"):
+        parse_thing(text)
+
+
+def test_every_aggregate_of_which_an_event_means_something_is_named() -> None:
+    """Or the projector would leave its events aside."""
+    meaningful = frozenset(cls.AGGREGATE for cls in access_facts._KINDS)
+    assert meaningful == Access.aggregates

@@ -21,6 +21,8 @@ from tests.conftest import TestDatabase, new_database
 from tests.end_to_end.workload import make_workload
 from tests.handlers.stories import Story
 from tests.projections.contents import Contents, contents, rebuild
+from tests.projections.contract_lives import tell_of_contracts
+from tests.projections.desk_lives import tell_of_the_desk
 from tests.projections.institution_lives import tell_of_institutions
 
 COMMANDS = 400
@@ -38,6 +40,8 @@ def told(
         with open_ledger(database.settings()) as acta:
             apply_lines(acta, lines, report=lambda _: None)
             tell_of_institutions(Story(acta))
+            tell_of_contracts(acta)
+            tell_of_the_desk(acta)
         yield database
 
 

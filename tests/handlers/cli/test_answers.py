@@ -131,7 +131,9 @@ def test_billing_shows_charge_payment_and_balance(terminal: Terminal) -> None:
     assert "2026-01-31 12:00:00 payment 9,990 CLP 0 CLP" in shown
     assert "paid through: 2026-02-27 balance: 0 CLP" in shown
     told = terminal("billing", ANA, "--json").json
-    assert list(told) == ["account", "lines", "paid_through", "position", "balances_minor"]
+    assert list(told) == [
+        "account", "lines", "paid_through", "position", "degraded", "balances_minor",
+    ]  # fmt: skip
     assert [(paid["kind"], paid["change_minor"]) for paid in told["lines"]] == [
         ("charge", 9990), ("payment", -9990),
     ]  # fmt: skip
@@ -151,7 +153,7 @@ def test_study_shows_a_line_for_each_study(terminal: Terminal) -> None:
     assert "when (UTC)" in shown
     assert "2026-02-03 15:00:00   algebra/unit-1" in shown
     told = terminal("study", ANA, "--json").json
-    assert list(told) == ["account", "lines", "position"]
+    assert list(told) == ["account", "lines", "position", "degraded"]
     assert [studied["content"] for studied in told["lines"]] == ["algebra/unit-1"]
     assert told["lines"][0]["studied_at"] == "2026-02-03T15:00:00+00:00"
 
@@ -169,7 +171,7 @@ def test_history_is_sealed_for_the_system_and_open_for_an_auditor(terminal: Term
         assert value not in sealed
         assert value in terminal("history", ANA, "--actor", "auditor").out
     told = terminal("history", ANA, "--json").json
-    assert list(told) == ["account", "lines", "position"]
+    assert list(told) == ["account", "lines", "position", "degraded"]
     assert told["lines"][0]["personal"]["email"] == {"state": "sealed", "value": None}
     told = terminal("history", ANA, "--actor", "auditor", "--json").json
     assert told["lines"][0]["personal"]["email"] == {"state": "open", "value": ANA}

@@ -65,6 +65,7 @@ def test_a_plan_is_shown_with_its_seats(terminal: Terminal, plan: Plan) -> None:
         "plan", "institution_id", "institution", "seats", "standing", "paid_through", "time_zone",
         "opened_at", "members", "invitations_open", "seats_used", "seats_free", "over", "at",
         "position",
+        "degraded",
     ]  # fmt: skip
     assert (told["seats_used"], told["seats_free"], told["over"]) == (3, 2, False)
     assert terminal("plan", plan.id, "--at", EXPIRY, "--json").json["seats_used"] == 2
@@ -95,7 +96,7 @@ def test_members_are_open_to_an_administrator_and_sealed_for_others(
     assert f"sealed: {fields}" in sealed
     assert ANA not in sealed
     told = terminal("members", plan.id, *AT, *as_(plan.director), "--json").json
-    assert list(told) == ["plan", "at", "members", "position"]
+    assert list(told) == ["plan", "at", "members", "position", "degraded"]
     director, member = told["members"]
     assert list(director) == [
         "account", "person", "role", "member_since", "since", "suspended", "personal",
@@ -137,7 +138,7 @@ def test_invitations_are_shown_by_state(terminal: Terminal, story: Story, plan: 
     def emails(state: str, at: str = BEGINNING.isoformat()) -> list[str]:
         asked = ["--state", state, "--at", at, "--actor", "auditor", "--json"]
         told = terminal("invitations", plan.id, *asked).json
-        assert list(told) == ["plan", "at", "invitations", "position"]
+        assert list(told) == ["plan", "at", "invitations", "position", "degraded"]
         return [each["personal"]["email"]["value"] for each in told["invitations"]]
 
     assert emails("open") == [BRUNO]
@@ -162,13 +163,13 @@ def test_imports_are_shown_with_their_rows(terminal: Terminal, story: Story, pla
     shown = terminal("imports", plan.id).said
     assert f"{known_as} 2026-01-31 16:00:00 2026-01-31 16:00:00 1 1 1" in shown
     told = terminal("imports", plan.id, "--json").json
-    assert list(told) == ["plan", "imports", "position"]
+    assert list(told) == ["plan", "imports", "position", "degraded"]
     assert [line["invitation_import"] for line in told["imports"]] == [str(known_as)]
     rows = terminal("imports", plan.id, "--rows", known_as).said
     assert "3 faulty I2 email: is missing" in rows
     assert "4 refused I3: the e-mail has an account; I3: the RUT has an account" in rows
     told = terminal("imports", plan.id, "--rows", known_as, "--json").json
-    assert list(told) == ["plan", "invitation_import", "rows", "position"]
+    assert list(told) == ["plan", "invitation_import", "rows", "position", "degraded"]
     assert [row["outcome"] for row in told["rows"]] == ["invited", "faulty", "refused"]
     assert list(told["rows"][1]["faults"][0]) == ["rule", "column", "message", "remedy"]
 

@@ -3,6 +3,7 @@
 import json
 import signal
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -29,7 +30,9 @@ ERASE = ["--actor", f"account_manager:{MANAGER_ID}", "--at", "2026-03-15T12:00:0
 
 def test_status_of_an_empty_ledger(terminal: Terminal) -> None:
     told = terminal("status", "--json").json
-    assert list(told) == ["head", "events", "read_models", "sizes_bytes", "pending_erasures"]
+    assert list(told) == [
+        "head", "events", "read_models", "sizes_bytes", "pending_erasures", "parked",
+    ]  # fmt: skip
     assert (told["head"], told["events"], told["read_models"]) == (0, 0, [])
     assert told["pending_erasures"] == []
     assert terminal("status").out.endswith("erasures not yet final: none\n")
@@ -78,13 +81,24 @@ def test_a_read_model_is_filled_from_zero(
 ) -> None:
     """Whatever became of its table, the log says it anew."""
     plan = line("OpenPlan", MANAGER, plan=MANAGER_ID, institution="Colegio", seats=5)
-    terminal("apply", written(tmp_path, *subscription(), plan))
+    contract = line(
+        "OpenContract", MANAGER, contract=str(uuid4()), holder=str(uuid4()),
+        contractor=str(uuid4()), valid_from="2026-01-01", valid_to="2026-12-31",
+        validator_kind="holder_technician", validator_name="Raúl Ortega",
+        validator_email="raul@example.es", contact_name="Inés Vidal",
+        contact_email="ines@example.es",
+    )  # fmt: skip
+    ticket = line(
+        "OpenTicket", MANAGER, ticket=str(uuid4()), message=str(uuid4()),
+        requester="ana@example.cl", reason="payment", subject="Cobro", body="¿Por qué?",
+    )  # fmt: skip
+    terminal("apply", written(tmp_path, *subscription(), plan, contract, ticket))
     terminal("project", "--once")
     table = next(known.tables[0].name for known in PROJECTIONS if known.name == name)
     with connect(database.administrator) as administrator:
         before = administrator.execute(f"TABLE projections.{table}".encode()).fetchall()
         administrator.execute(f"DELETE FROM projections.{table}".encode())
-        assert terminal("project", "--once", "--rebuild", name, "--json").json["events"] == 10
+        assert terminal("project", "--once", "--rebuild", name, "--json").json["events"] == 15
         after = administrator.execute(f"TABLE projections.{table}".encode()).fetchall()
     assert before
     assert sorted(after, key=str) == sorted(before, key=str)
@@ -130,9 +144,9 @@ def test_migrating_names_what_it_applied(
         try:
             address = make_conninfo(server.addresses.administrator, dbname="acta_to_migrate")
             monkeypatch.setenv("ACTA_ADMINISTRATOR_URL", address)
-            assert terminal("migrate", "--json").json == {
-                "applied": ["0001_ledger.sql", "0002_counted_claims.sql"]
-            }
+            assert terminal("migrate", "--json").json["applied"] == [
+                "0001_ledger.sql", "0002_counted_claims.sql", "0003_numbers.sql", "0004_parked.sql",
+            ]  # fmt: skip
             assert terminal("migrate", "--json").json == {"applied": []}
             assert terminal("migrate").out == "the database is of this version\n"
         finally:

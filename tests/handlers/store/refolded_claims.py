@@ -12,8 +12,9 @@ from domain.account import (
     UserCodeChanged,
     UserRegistered,
 )
+from domain.contract import ContactNamed, ValidatorNamed
 from domain.event import Recorded
-from domain.identity import email_key, rut_key
+from domain.identity import email_key, phone_key, rut_key
 from domain.invitation import (
     InvitationAccepted,
     InvitationCorrected,
@@ -25,7 +26,18 @@ from domain.invitation import (
 )
 from domain.personal import Sealed
 from domain.subscription import SeatsChanged, SubscriptionKind, SubscriptionStarted
-from handlers.commands.situation import administrators_of
+from domain.support_ticket import (
+    PersonCopied,
+    TicketClosed,
+    TicketFact,
+    TicketMerged,
+    TicketOpened,
+    TicketReopened,
+    TicketReplied,
+    TicketResolved,
+)
+from handlers.commands.situation import TICKET_NUMBERS, administrators_of, named_by, writes_from
+from handlers.commands.support_ticket import tickets_of
 from handlers.composition import Acta
 from handlers.store.mapper import to_recorded
 
@@ -42,6 +54,7 @@ class Held:
         claims: by kind and digest: holder, person, end.
         counted: by counter and holder: person, end.
         accounts: every account there has been, with its person.
+        numbers: by counter and number: the stream that bears it.
     """
 
     claims: dict[tuple[str, bytes], tuple[UUID, UUID, datetime | None]] = field(
@@ -51,6 +64,7 @@ class Held:
         default_factory=dict[tuple[UUID, UUID], tuple[UUID, datetime | None]]
     )
     accounts: dict[UUID, UUID] = field(default_factory=dict[UUID, UUID])
+    numbers: dict[tuple[str, int], UUID] = field(default_factory=dict[tuple[str, int], UUID])
 
     def used(self, counter: UUID, at: datetime) -> int:
         """How many places of a counter are taken at an instant."""
@@ -72,10 +86,14 @@ def held_in_database(acta: Acta) -> Held:
         accounts = connection.execute(
             "SELECT account, person FROM ledger.person_accounts"
         ).fetchall()
+        numbers = connection.execute(
+            "SELECT counter, number, holder FROM ledger.numbers"
+        ).fetchall()
     return Held(
         {(kind, bytes(digest)): (holder, *rest) for kind, digest, holder, *rest in claims},
         {(counter, holder): (person, ends_at) for counter, holder, person, ends_at in counted},
         dict(accounts),
+        {(counter, number): holder for counter, number, holder in numbers},
     )
 
 
@@ -134,8 +152,26 @@ class Refolding:
             case SeatsChanged() as event:
                 self._seats[event.subscription] = event.seats
                 self._fits(event.subscription, event.occurred_at)
+            case ContactNamed() as event:
+                self._name(recorded, event.contact)
+            case ValidatorNamed() as event:
+                self._name(recorded, event.validator)
+            case TicketFact():
+                self._tell_of_ticket(recorded, recorded.event)
             case _:
                 self._tell_of_invitation(recorded)
+
+    def _name(self, recorded: Recorded, person: UUID) -> None:
+        """By the e-mail, or else the phone; whoever held it before is named by nothing."""
+        for kind in ("email", "phone"):
+            digest = self._digest(recorded, kind, getattr(recorded.event, kind))
+            if digest is not None:
+                claimed = named_by((kind, digest))
+                holder, _, _ = self.held.claims.get(claimed, (person, None, None))
+                if holder != person:
+                    self._free(holder, claimed[0])
+                self.held.claims[claimed] = (person, person, None)
+                return
 
     def _tell_of_invitation(self, recorded: Recorded) -> None:
         match recorded.event:
@@ -161,6 +197,41 @@ class Refolding:
                 self.held.counted.pop((event.plan, event.invitation), None)
             case _:
                 pass
+
+    def _tell_of_ticket(self, recorded: Recorded, event: TicketFact) -> None:
+        open_ticket = (tickets_of(event.person), event.ticket)
+        match event:
+            case TicketOpened():
+                numbers = [n for counter, n in self.held.numbers if counter == TICKET_NUMBERS]
+                assert event.number == max(numbers, default=0) + 1, "numbers have no gap"
+                self.held.numbers[TICKET_NUMBERS, event.number] = event.ticket
+                self.held.counted[open_ticket] = (event.person, None)
+            case TicketReopened():
+                self.held.counted[open_ticket] = (event.person, None)
+            case TicketResolved() | TicketClosed() | TicketMerged():
+                self.held.counted.pop(open_ticket, None)
+            case TicketReplied():
+                if event.message_id is not None:
+                    claimed = "message_id", self._vault.digest("message_id", event.message_id)
+                    self.held.claims.setdefault(claimed, (event.ticket, event.ticket, None))
+                self._write_from(recorded, "sender_address", event.sender)
+            case PersonCopied():
+                self._write_from(recorded, "address", event.copied)
+            case _:
+                pass
+
+    def _write_from(self, recorded: Recorded, field: str, person: UUID) -> None:
+        """Whoever held the address before is found by none any more."""
+        sealed = getattr(recorded.event, field)
+        opened = isinstance(sealed, Sealed) and self._vault.open(
+            sealed, event_id=recorded.event_id, field=field
+        )
+        if opened:
+            claimed = writes_from(("email", self._vault.digest("email", email_key(opened))))
+            holder, _, _ = self.held.claims.get(claimed, (person, None, None))
+            if holder != person:
+                self._free(holder, claimed[0])
+            self.held.claims[claimed] = (person, person, None)
 
     def _assign(self, event: RoleAssigned) -> None:
         self.held.counted[event.plan, event.account] = (event.person, None)
@@ -215,7 +286,8 @@ class Refolding:
         clear = self._vault.open(value, event_id=recorded.event_id, field=kind)
         if clear is None:
             return None
-        return self._vault.digest(kind, email_key(clear) if kind == "email" else rut_key(clear))
+        keys = {"email": email_key, "rut": rut_key, "phone": phone_key}
+        return self._vault.digest(kind, keys[kind](clear))
 
     def _free(self, holder: UUID, kind: str | None = None) -> None:
         for claimed, (held_by, _, _) in list(self.held.claims.items()):

@@ -34,6 +34,7 @@ MAY_CALL = {
     "acta_application": {
         "ledger.append",
         "ledger.insert_snapshots",
+        "ledger.next_number",
         "vault.keep_secrets",
         "vault.rotate",
         "vault.destroy_due_keys",
@@ -48,7 +49,7 @@ def may(role: str, relation: "Relation") -> frozenset[str]:
     if relation.name == "public.acta_migrations":
         return SELECT
     match role:
-        case "acta_application" if relation.name == "projections.positions":
+        case "acta_application" if relation.name in {"projections.positions", "projections.parked"}:
             return WRITE
         case "acta_application" if relation.schema in ("ledger", "vault"):
             return SELECT

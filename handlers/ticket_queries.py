@@ -1,0 +1,317 @@
+"""Questions to the support desk: its queue, and a ticket with its thread (T1 to T8).
+
+An answer is degraded where it may miss what stands in a stream that the read model has parked (X6):
+any, since a ticket that cannot be told of may have gone into any other.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.actor import Actor, ActorKind
+from domain.authority import MAY_OPEN, may_open
+from domain.personal import Personal, Purpose, Sealed, personal_fields
+from domain.refusal import Refused
+from domain.support_ticket import TicketReplied
+from handlers.faults import InvalidInput
+from handlers.snapshots import ANYTHING, Knowledge, Snapshots
+from handlers.store.directory import Directory
+from handlers.store.event_store import EventStore
+from projections.parked import is_degraded
+from projections.support_desk import (
+    CopiedLine,
+    MessageLine,
+    SupportDesk,
+    TicketFilter,
+    TicketLine,
+    TicketLink,
+    copied_lines,
+    message_lines,
+    ticket_line,
+    ticket_lines,
+    ticket_links,
+)
+
+__all__ = [
+    "OpenedCopy", "OpenedMessage", "OpenedTicket", "Ticket", "TicketQueries", "Tickets",
+]  # fmt: skip
+
+OF_MESSAGES: Mapping[str, Personal] = personal_fields(TicketReplied)
+READ_NOTES = MAY_OPEN[Purpose.CORRESPONDENCE] - {ActorKind.PERSON}
+"""To nobody else is it even told that there are notes for staff."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTicket:
+    """A ticket, its subject opened for whom G1 allows.
+
+    Attributes:
+        personal: by field: the value in clear, or None where it is sealed for the asker or its
+            person has been erased.
+        sealed: the fields that are sealed for the asker.
+    """
+
+    line: TicketLine
+    personal: dict[str, str | None]
+    sealed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMessage:
+    """A message, whose personal values are as in ``OpenedTicket``."""
+
+    line: MessageLine
+    personal: dict[str, str | None]
+    sealed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCopy:
+    """Somebody on copy, whose personal values are as in ``OpenedTicket``."""
+
+    line: CopiedLine
+    personal: dict[str, str | None]
+    sealed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket with its thread at an instant."""
+
+    ticket: OpenedTicket
+    at: datetime
+    messages: tuple[OpenedMessage, ...]
+    copied: tuple[OpenedCopy, ...]
+    links: tuple[TicketLink, ...]
+    position: int
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    """The queue at an instant, the longest silent first."""
+
+    at: datetime
+    tickets: tuple[OpenedTicket, ...]
+    position: int
+    degraded: bool
+
+
+class TicketQueries:
+    """Answers about tickets from the read model of the support desk.
+
+    Args:
+        store: resolves e-mails and opens personal values.
+        snapshots: the moments at which it looks.
+    """
+
+    def __init__(self, store: EventStore, snapshots: Snapshots) -> None:
+        self._store = store
+        self._directory = Directory(store)
+        self._snapshots = snapshots
+
+    def ticket(
+        self, number: int, asker: Actor, at: datetime, knowledge: Knowledge = ANYTHING
+    ) -> Ticket:
+        """A ticket with its thread as it is at an instant, opened for the asker as G1 allows.
+
+        Args:
+            number: of the ticket.
+            asker: who asks; whether a person takes part in it is read from the ledger.
+            at: the instant; what occurred later is left aside.
+            knowledge: how much the answer has to know.
+
+        Raises:
+            InvalidInput: there is no such ticket.
+            Refused: the asker is a person who takes no part in it (G1).
+            PositionBeyondHead: the log has not reached the position asked for.
+            DeadlinePassed: the position was not known in time.
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        with self._snapshots.of(SupportDesk, knowledge) as (connection, position):
+            line = ticket_line(connection, number, at)
+            if line is None:
+                raise _no_such_ticket()
+            messages = message_lines(connection, line.ticket, at)
+            copied = copied_lines(connection, line.ticket, at)
+            links = ticket_links(connection, line.ticket, at)
+            degraded = is_degraded(connection, SupportDesk)
+        reader = _Reader.among(copied, self._known(asker, at))
+        messages = tuple(message for message in messages if reader.is_told_of(message))
+        reader.refuse_outsider(line, messages)
+        opened_messages = self._opened(messages, [reader.opens_of(each) for each in messages])
+        opened_copies = self._opened(copied, [reader.opens_address(each) for each in copied])
+        return Ticket(
+            ticket=self._opened_tickets([line], reader)[0],
+            at=at,
+            messages=tuple(
+                OpenedMessage(message, *values)
+                for message, values in zip(messages, opened_messages, strict=True)
+            ),
+            copied=tuple(
+                OpenedCopy(copy, *values)
+                for copy, values in zip(copied, opened_copies, strict=True)
+            ),
+            links=links,
+            position=position,
+            degraded=degraded,
+        )
+
+    def tickets(
+        self, asked: TicketFilter, asker: Actor, at: datetime, knowledge: Knowledge = ANYTHING
+    ) -> Tickets:
+        """The tickets asked for as they are at an instant, subjects opened as G1 allows.
+
+        Args:
+            asked: which ones.
+            asker: who asks; a person is told of tickets alone in which they take part.
+            at: the instant; what occurred later is left aside.
+            knowledge: how much the answer has to know.
+
+        Raises:
+            Refused: the asker is a person without a name (G1).
+            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``ticket``.
+        """
+        asker = self._known(asker, at)
+        is_person = asker.kind is ActorKind.PERSON
+        if is_person:
+            asked = replace(asked, participant=_named(asker))
+        with self._snapshots.of(SupportDesk, knowledge) as (connection, position):
+            lines = ticket_lines(connection, asked, at)
+            degraded = is_degraded(connection, SupportDesk)
+        theirs = frozenset(line.ticket for line in lines) if is_person else frozenset[UUID]()
+        reader = _Reader(asker, theirs)
+        return Tickets(at, self._opened_tickets(lines, reader), position, degraded)
+
+    def _known(self, asker: Actor, at: datetime) -> Actor:
+        """The asker by id, where the door knows a person by e-mail or account."""
+        if asker.who is None:
+            return asker
+        return Actor(kind=asker.kind, id=self._directory.person(asker.who, at=at))
+
+    def _opened_tickets(
+        self, lines: Sequence[TicketLine], reader: "_Reader"
+    ) -> tuple[OpenedTicket, ...]:
+        opened = self._opened(lines, [reader.opens_subject(line) for line in lines])
+        return tuple(
+            OpenedTicket(line, *values) for line, values in zip(lines, opened, strict=True)
+        )
+
+    def _opened(
+        self, lines: Sequence["_Line"], open_to_asker: Sequence[Collection[str]]
+    ) -> list[tuple[dict[str, str | None], frozenset[str]]]:
+        """For each line its values, and the fields sealed for the asker; one look at the keys."""
+        wanted = [
+            (Sealed.parse(value), line.event_id, name)
+            for line, is_open in zip(lines, open_to_asker, strict=True)
+            for name, value in line.sealed.items()
+            if name in is_open
+        ]
+        values = iter(self._store.vault.open_many(wanted))
+        return [
+            (
+                {name: next(values) if name in is_open else None for name in line.sealed},
+                frozenset(line.sealed) - frozenset(is_open),
+            )
+            for line, is_open in zip(lines, open_to_asker, strict=True)
+        ]
+
+
+class _Line(Protocol):
+    """Anything that holds values sealed for one event."""
+
+    @property
+    def event_id(self) -> UUID: ...
+
+    @property
+    def sealed(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What an asker may read (G1).
+
+    People read what is said in a ticket that they opened or on whose copy list they are, and what
+    they wrote; of a merged ticket only what was said in theirs.
+
+    Attributes:
+        takes_part_in: tickets that a person may read by the ledger, such as by its copy list.
+    """
+
+    asker: Actor
+    takes_part_in: frozenset[UUID]
+
+    @classmethod
+    def among(cls, copied: Sequence[CopiedLine], asker: Actor) -> "_Reader":
+        """An asker who may be among the people on copy."""
+        is_person = asker.kind is ActorKind.PERSON
+        mine = (copy.ticket for copy in copied if is_person and copy.copied == asker.id)
+        return cls(asker, frozenset(mine))
+
+    def is_told_of(self, message: MessageLine) -> bool:
+        """Whether it is even told that there is this message."""
+        return not message.internal or self.asker.kind in READ_NOTES
+
+    def refuse_outsider(self, line: TicketLine, messages: Sequence[MessageLine]) -> None:
+        """People who take no part in a ticket are told nothing of it.
+
+        Raises:
+            Refused: the asker is one of them (G1).
+        """
+        if self.asker.kind is not ActorKind.PERSON:
+            return
+        if self.takes_part_in or self._is(line.requester) or any(map(self._reads, messages)):
+            return
+        raise Refused(
+            "G1",
+            "a person reads only tickets in which they take part",
+            remedy="Ask as its requester, as somebody on its copy list, or have staff ask.",
+        )
+
+    def opens_subject(self, line: TicketLine) -> Collection[str]:
+        """The fields of a ticket that are open to the asker."""
+        is_theirs = may_open(self.asker, Purpose.CORRESPONDENCE, line.requester)
+        return line.sealed if is_theirs or line.ticket in self.takes_part_in else ()
+
+    def opens_of(self, message: MessageLine) -> Collection[str]:
+        """The fields of a message that are open to the asker."""
+        reads = self._reads(message)
+        knows_sender = may_open(self.asker, Purpose.IDENTITY, message.sender)
+        return [
+            name
+            for name in message.sealed
+            if (reads if OF_MESSAGES[name].purpose is Purpose.CORRESPONDENCE else knows_sender)
+        ]
+
+    def opens_address(self, copy: CopiedLine) -> Collection[str]:
+        """The fields of somebody on copy that are open to the asker."""
+        return copy.sealed if may_open(self.asker, Purpose.IDENTITY, copy.copied) else ()
+
+    def _reads(self, message: MessageLine) -> bool:
+        if may_open(self.asker, Purpose.CORRESPONDENCE, message.requester):
+            return True
+        # What another requester said came into the ticket by merging.
+        is_of_ticket = message.requester == message.ticket_requester
+        return self._is(message.sender) or (is_of_ticket and message.ticket in self.takes_part_in)
+
+    def _is(self, person: UUID) -> bool:
+        return self.asker.kind is ActorKind.PERSON and self.asker.id == person
+
+
+def _named(asker: Actor) -> UUID:
+    if asker.id is None:
+        raise Refused(
+            "G1",
+            "a person reads tickets under their own name alone",
+            remedy="Say who asks: by an e-mail that the ledger knows, or by id.",
+        )
+    return asker.id
+
+
+def _no_such_ticket() -> InvalidInput:
+    return InvalidInput(
+        "there is no such ticket",
+        remedy="Check the number; one opened just now is known with --at-least POSITION.",
+    )

@@ -56,7 +56,7 @@ test: $(READY) ## Run the tests (PYTEST_WORKERS=2)
 soak: $(READY) ## Run the long tests (SEED=… to run one again)
 	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; \
 	echo "to run this again: make soak SEED=$$seed"; \
-	ACTA_SOAK=1 ACTA_SOAK_SEED=$$seed $(BIN)/pytest -m soak --hypothesis-seed=$$seed
+	ACTA_SOAK=1 ACTA_SOAK_SEED=$$seed $(BIN)/pytest -m soak --timeout=3600 --hypothesis-seed=$$seed
 
 .PHONY: bench
 bench: $(READY) ## Measure against the stock parts

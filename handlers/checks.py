@@ -81,9 +81,15 @@ class Checks:
     def _known(self, question: "_Question", knowledge: Knowledge) -> "_Found":
         """What is found once the read model knows enough."""
         deadline = monotonic() + knowledge.deadline_seconds
-        while (found := self._look(question)).position < knowledge.at_least:
+        try:
+            found = self._look(question)
+        except (UndefinedTable, UndefinedColumn):
+            # No projector of this version has made them yet.
+            found = _Found(position=_NOTHING, any_parked=False)
+        while found.position < knowledge.at_least:
             # Somebody may begin to rebuild it just then; it is waited for anew.
             self._snapshots.wait_for(Access, knowledge, deadline)
+            found = self._look(question)
         return found
 
     def _look(self, question: "_Question") -> "_Found":
@@ -94,11 +100,7 @@ class Checks:
         which makes them anew together with the position, waits for it or has been waited for.
         """
         with reachable(), self._database.connection() as connection:
-            try:
-                return _found(connection.reading, question)
-            except (UndefinedTable, UndefinedColumn):
-                # No projector of this version has made them yet.
-                return _Found(position=_NOTHING, any_parked=False)
+            return _found(connection.reading, question)
 
     def _despite_parked(
         self, wanted: Thing, question: "_Question", at: datetime, knowledge: Knowledge

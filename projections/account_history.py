@@ -24,6 +24,12 @@ from domain.account import (
     UserCodeChanged,
     UserRegistered,
 )
+from domain.contract_link import (
+    InformationDocumentDownloaded,
+    InformationDocumentMarkedAsRead,
+    PersonLinked,
+    PersonUnlinked,
+)
 from domain.disclosure import PersonalValueOpened
 from domain.event import Event, EventOfAccount, Recorded
 from domain.money import format_money
@@ -170,6 +176,14 @@ def describe(event: Event) -> str:
             return f"The subscription lapsed; it was paid through {event.paid_through}"
         case SubscriptionReactivated():
             return "Began the steps of the subscription anew"
+        case PersonLinked():
+            return f"Linked to contract {event.contract}"
+        case PersonUnlinked():
+            return f"Unlinked from contract {event.contract}: {event.reason.value}"
+        case InformationDocumentDownloaded():
+            return _document("Downloaded", event)
+        case InformationDocumentMarkedAsRead():
+            return _document("Marked as read", event)
         case PersonalValueOpened():
             return (
                 f"Opened {event.field} of {event.fact}, event {event.opened_event}:"
@@ -183,6 +197,15 @@ def _role_assigned(event: RoleAssigned) -> str:
     if event.former_role is None:
         return f"Joined plan {event.plan} as {event.role.value}"
     return f"Became {event.role.value} in plan {event.plan}, from {event.former_role.value}"
+
+
+def _document(
+    done: str, event: InformationDocumentDownloaded | InformationDocumentMarkedAsRead
+) -> str:
+    return (
+        f"{done} version {event.version} of information document {event.document}"
+        f" of contract {event.contract}"
+    )
 
 
 def _erased(event: PersonErased) -> str:

@@ -49,9 +49,11 @@ def test_no_description_names_anybody(event_class: type[Event]) -> None:
 
 
 def test_what_happens_before_there_is_an_account_has_no_line() -> None:
-    """Invitations and imports are shown with their plan."""
+    """Invitations and imports are shown with their plan, tickets and contracts by themselves."""
     others = {cls.AGGREGATE for cls in event_classes() if cls not in OF_ACCOUNTS}
-    assert others == {"invitation", "invitation_import"}
+    assert others == {
+        "invitation", "invitation_import", "contract", "support_ticket", "operations",
+    }  # fmt: skip
 
 
 def test_a_line_an_event_in_the_order_of_the_log(story: Story) -> None:

@@ -12,12 +12,13 @@ __all__ = ["Outage", "Patience"]
 Outage = (BrokerUnavailable, DatabaseUnavailable, RegistryUnavailable)
 """What waiting can mend, but for DatabaseVersion, a DatabaseUnavailable that it cannot."""
 
+TOLD_AFTER_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MAX = 5.0
 
 
 class Patience:
-    """Waits longer each time, tells of each outage once, and may come to an end.
+    """Waits longer each time, tells once of each outage that lasts, and may come to an end.
 
     Args:
         seconds: how long an outage is waited for.
@@ -40,11 +41,13 @@ class Patience:
             Fault: the given one; it has lasted too long.
         """
         if self._since is None:
-            self._since = monotonic()  # what is mended by the next try is no outage
-        elif self._told is not type(fault):
+            self._since = monotonic()
+        lasted_seconds = monotonic() - self._since
+        # What is mended sooner is no outage: topics just made, or brokers that change places.
+        if lasted_seconds >= TOLD_AFTER_SECONDS and self._told is not type(fault):
             self._told = type(fault)
             self._waiting(fault)
-        if monotonic() - self._since >= self._seconds:
+        if lasted_seconds >= self._seconds:
             raise fault
         # By chance, so that two who fence each other do not do so forever.
         self._stopped.wait(uniform(self._pause_seconds / 2, self._pause_seconds))  # noqa: S311

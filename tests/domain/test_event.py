@@ -25,6 +25,15 @@ NAMES = {
         "AccountManagerAssigned", "AccountSuspended", "AccountReinstated", "RoleAssigned",
         "MemberRemoved", "AccountBecameIndividual", "AccountClosed", "PersonErased",
     ],
+    "contract": [
+        "ContractOpened", "ContractReactivated", "ContractEnded", "ContactNamed", "ValidatorNamed",
+        "InformationDocumentPublished", "InformationDocumentWithdrawn", "RolesRequired",
+        "RoleFilled", "RoleVacated", "RiskLinked", "RiskUnlinked",
+    ],
+    "contract_link": [
+        "PersonLinked", "PersonUnlinked", "InformationDocumentDownloaded",
+        "InformationDocumentMarkedAsRead",
+    ],
     "disclosure": ["PersonalValueOpened"],
     "invitation": [
         "InvitationSent", "InvitationSentAgain", "InvitationCorrected", "InvitationRevoked",
@@ -33,12 +42,18 @@ NAMES = {
     "invitation_import": [
         "InvitationImportStarted", "InvitationRowsImported", "InvitationImportCompleted",
     ],
+    "operations": ["ParkedStreamRetried", "ParkedEventSkipped"],
     "study_history": ["ContentStudied"],
     "subscription": [
         "SubscriptionStarted", "SeatsChanged", "TaxDocumentChosen", "PlanConfirmed",
         "PaymentMethodChosen",
         "PaymentCaptured", "PaymentDeclined", "SubscriptionEnded", "SubscriptionResumed",
         "SubscriptionLapsed", "SubscriptionReactivated",
+    ],
+    "support_ticket": [
+        "TicketOpened", "TicketReplied", "TicketRouted", "TicketAssigned", "TicketResolved",
+        "TicketReopened", "TicketClosed", "TicketMerged", "PersonCopied", "PersonUncopied",
+        "MessagesSplitOff", "MessagesTakenOver",
     ],
 }  # fmt: skip
 SECOND_VERSIONS = {"SubscriptionStarted"}

@@ -26,7 +26,7 @@ def test_the_demo_reads_from_kafka_what_is_in_the_log(broker: AnyBroker) -> None
     )  # fmt: skip
 
     assert ran.returncode == 0, ran.stdout
-    assert len(re.findall(r"\(as in the log\)$", ran.stdout, re.MULTILINE)) == 6, ran.stdout
+    assert len(re.findall(r"\(as in the log\)$", ran.stdout, re.MULTILINE)) == 9, ran.stdout
     shown = next(block for block in blocks(README, "text") if "make demo-kafka" in block)
     # On a broker that is given, the topics of each demo have a namespace of their own.
     printed = re.sub(r"\bdemo-[0-9a-f-]+\.", "acta.", ran.stdout).splitlines()

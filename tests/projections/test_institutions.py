@@ -481,10 +481,11 @@ def test_ten_thousand_invitations_take_as_many_statements_as_ten(told: Acta) -> 
     """None is run for one row alone."""
 
     def statements(invitations_sent: int) -> int:
+        sent = _sent(invitations_sent)
         with told.database.connection() as connection, connection.transaction(force_rollback=True):
             connection.cursor_factory = CountingCursor
             before = CountingCursor.statements
-            Institutions().apply(_sent(invitations_sent), connection)
+            Institutions().apply(sent, connection)
             counted = connection.execute(
                 "SELECT count(*) FROM projections.plan_invitations WHERE plan = %s", (NEW_PLAN,)
             )

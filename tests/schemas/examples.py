@@ -25,6 +25,8 @@ FIRST, LAST = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001  the off
 
 WORDS = {
     "address": "Calle Ñuñoa 1234, depto. 5 «B»",
+    "attachment_names": '["informe técnico.pdf", "foto 1.png"]',
+    "body": "No puedo entrar.\n\n¿Qué me falta?  Gracias — Pía",
     "company_name": "Peña & Hijos Ltda.",
     "company_rut": "76543210-3",
     "content": "algebra/unit-3",
@@ -35,11 +37,15 @@ WORDS = {
     "language": "es",
     "line_of_business": "Librería",
     "maternal_surname": "Müller",
+    "name": "Inés Cano",
     "note": 'said "now", twice\nby telephone',
     "paternal_surname": "Núñez",
     "phone": "+56961234567",
     "plan": "full-access",
     "rut": "12345678-5",
+    "sender_address": "pia.soto@example.com",
+    "sender_name": "Pía Soto",
+    "subject": "[#41] Sin acceso «urgente»",
     "time_zone": "America/Santiago",
 }
 

@@ -43,8 +43,10 @@ def test_a_yes_ends_with_0_and_names_what_it_rests_on(terminal: Terminal) -> Non
     told = ended.json
     assert list(told) == [
         "allowed", "thing", "account", "person", "at", "obstacles", "evidence", "position",
+        "contacts",
     ]  # fmt: skip
     assert (told["allowed"], told["obstacles"], told["position"]) == (True, [], 9)
+    assert told["contacts"] == []
     assert [(fact["position"], fact["topic"]) for fact in told["evidence"]] == [
         (1, "account.UserRegistered.v1"),
         (8, "subscription.PaymentCaptured.v1"),
@@ -61,12 +63,13 @@ def test_a_no_ends_with_1_and_names_rule_remedy_and_contact(terminal: Terminal) 
     ended = terminal("check", ANA, "content", "--at", TOO_LATE, "--json")
     assert (ended.status, ended.json["allowed"]) == (1, False)
     (obstacle,) = ended.json["obstacles"]
-    assert list(obstacle) == ["rule", "message", "remedy", "contact"]
+    assert list(obstacle) == ["rule", "message", "remedy", "contact", "contract", "missing"]
     assert obstacle["rule"] == "S5"
+    assert (obstacle["contract"], obstacle["missing"]) == (None, [])
     shown = terminal("check", ANA, "content", "--at", TOO_LATE).out
     assert shown.startswith("no: ")
-    for text in obstacle.values():
-        assert text in shown
+    for name in ("rule", "message", "remedy", "contact"):
+        assert obstacle[name] in shown
 
 
 def test_whom_nobody_knows_has_no_access(terminal: Terminal) -> None:

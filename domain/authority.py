@@ -165,10 +165,10 @@ MAY_OPEN: dict[Purpose, frozenset[ActorKind]] = {
 }
 """The kinds of actor that may open values sealed for each purpose.
 
-A person only their own. Beyond it, by what the ledger knows: an administrator of a plan the identity
-of its members and invited; a contract's contact that of the people linked to it, and they that of
-its contact and validator (C6); whoever opened a ticket or is on its copy list its public messages
-(T4).
+A person only their own. Beyond it, by what the ledger knows: an administrator of a plan the
+identity of its members and invited; a contract's contact that of the people linked to it, and they
+that of its contact and validator (C6); whoever opened a ticket or is on its copy list its public
+messages (T4).
 """
 
 

@@ -15,13 +15,13 @@ from eventsourcing.persistence import StoredEvent
 from benchmarks.people import registration
 from domain.actor import Actor, ActorKind
 from domain.study_history import ContentStudied
+from handlers.checks import KNOWN, OF_ACCOUNT
 from handlers.composition import PROJECTIONS, open_ledger
 from handlers.settings import Settings
 from handlers.store.database import Database
 from handlers.store.mapper import to_payload
 from handlers.store.recorder import ApplicationLog
 from handlers.workers.projector import Projector
-from projections.access import FACTS
 
 __all__ = [
     "appender",
@@ -107,7 +107,7 @@ def registrar(settings: Settings) -> Iterator[Callable[[], object]]:
 
 
 def checked_and_selected(
-    settings: Settings, accounts: Sequence[tuple[UUID, UUID]], thing: str, seconds: float
+    settings: Settings, accounts: Sequence[UUID], thing: str, seconds: float
 ) -> tuple[float, float]:
     """Microseconds of a check, and of selecting its rows and nothing else.
 
@@ -115,14 +115,14 @@ def checked_and_selected(
 
     Args:
         settings: of the ledger.
-        accounts: whom to ask about, each with the person.
+        accounts: whom to ask about.
         thing: what for.
         seconds: how long all turns of one side last.
     """
     with open_ledger(settings) as acta, database(settings) as opened, opened.connection() as plain:
         cursor = plain.cursor(binary=True)
-        names = cycle(f"account:{account}" for account, _ in accounts)
-        both = cycle({"account": account, "person": person} for account, person in accounts)
+        names = cycle(f"account:{account}" for account in accounts)
+        whom = cycle({**KNOWN, "who": account} for account in accounts)
         turns = [
             (
                 _microseconds(
@@ -130,7 +130,7 @@ def checked_and_selected(
                     seconds / TURNS,
                 ),
                 _microseconds(
-                    lambda: cursor.execute(FACTS, next(both), prepare=True).fetchall(),
+                    lambda: cursor.execute(OF_ACCOUNT, next(whom), prepare=True).fetchall(),
                     seconds / TURNS,
                 ),
             )

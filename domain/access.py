@@ -23,6 +23,7 @@ from domain.access_facts import (
     Placed,
     known_at,
     last_of,
+    of_subject,
     places_of,
     weigh_standing,
 )
@@ -140,7 +141,7 @@ def weigh_content(
         account: the account; None for somebody who has none.
     """
     known = known_at(facts, at)
-    own = [placed for placed in known if placed[1].subject == account]
+    own = of_subject(known, account)
     standing = weigh_standing(own)
     if standing.registered is None:
         return _weigh_invitation(known, at)
@@ -183,7 +184,7 @@ def weigh_administration(
         plan: the institutional plan.
     """
     known = known_at(facts, at)
-    own = [placed for placed in known if placed[1].subject == account]
+    own = of_subject(known, account)
     standing = weigh_standing(own)
     if standing.registered is None:
         return WeighedAdministration(AdministrationFacts(), ())
@@ -249,7 +250,7 @@ class _Paid:
 
 def _weigh_plan(known: Sequence[Placed], assigned: Placed, at: datetime) -> _Paid:
     """What is paid of the plan in which a role was assigned."""
-    of_plan = [placed for placed in known if placed[1].subject == assigned[1].plan]
+    of_plan = of_subject(known, assigned[1].plan)
     paid = _weigh_payments(of_plan, at)
     return _Paid(paid.facts, (assigned, *paid.resting_on))
 

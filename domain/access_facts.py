@@ -70,6 +70,7 @@ __all__ = [
     "access_fact",
     "known_at",
     "last_of",
+    "of_subject",
     "places_of",
     "weigh_standing",
 ]
@@ -303,6 +304,15 @@ Placed: TypeAlias = tuple[int, AccessFact]
 def known_at(facts: Sequence[AccessFact], at: datetime) -> list[Placed]:
     """The facts in log order, those of a later business time left aside (X5)."""
     return [(place, fact) for place, fact in enumerate(facts) if fact.occurred_at <= at]
+
+
+def of_subject(known: Sequence[Placed], subject: UUID | None) -> list[Placed]:
+    """Those of one account, plan, contract or person."""
+    if subject is None:
+        return []
+    # By their numbers: ids themselves are compared by a call, and a check compares many.
+    number = subject.int
+    return [placed for placed in known if placed[1].subject.int == number]
 
 
 def last_of(known: Sequence[Placed], kinds: Collection[AccessFactKind]) -> Placed | None:

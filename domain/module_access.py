@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from domain.access_facts import (
@@ -19,6 +18,7 @@ from domain.access_facts import (
     Placed,
     known_at,
     last_of,
+    of_subject,
     places_of,
     weigh_standing,
 )
@@ -152,65 +152,72 @@ def weigh_module(
         module: by code.
     """
     known = known_at(facts, at)
-    own = [placed for placed in known if placed[1].subject == account]
+    own = of_subject(known, account)
     standing = weigh_standing(own)
     if standing.registered is None:
         return WeighedModule(ModuleFacts(), ())
     if standing.closed is not None:
         closed = ModuleFacts(registered=True, closed=True)
         return WeighedModule(closed, places_of(standing.resting_on))
-    weighed = _contracts_to_name(_weigh_contracts(known, own, at, module))
+    weighed = _weigh_contracts(known, own, at, module)
+    resting_on: list[Placed | None] = [*standing.resting_on]
+    contacts: list[Placed | None] = []
+    for each in weighed:
+        resting_on += each.resting_on
+        contacts += each.contacts
     return WeighedModule(
         ModuleFacts(
             registered=True,
             suspended=standing.suspended is not None,
             reinstated=standing.reinstated is not None,
-            contracts=tuple(each.facts for each in weighed),
+            contracts=tuple([each.facts for each in weighed]),
         ),
-        places_of([*standing.resting_on, *chain(*(each.resting_on for each in weighed))]),
-        places_of(chain(*(each.contacts for each in weighed))),
+        places_of(resting_on),
+        places_of(contacts),
     )
 
 
+_OPENING = frozenset({AccessFactKind.CONTRACT_OPENED})
+_CONTACT = frozenset({AccessFactKind.CONTACT_NAMED})
+_VALIDATOR = frozenset({AccessFactKind.VALIDATOR_NAMED})
 _LINK = frozenset({AccessFactKind.LINKED, AccessFactKind.UNLINKED})
 _VALIDITY = frozenset({AccessFactKind.CONTRACT_OPENED, AccessFactKind.CONTRACT_REACTIVATED})
 _COURSE = _VALIDITY | {AccessFactKind.CONTRACT_ENDED}
 _REQUIREMENT = frozenset({AccessFactKind.CONTRACT_OPENED, AccessFactKind.ROLES_REQUIRED})
 _PUBLICATION = frozenset({AccessFactKind.DOCUMENT_PUBLISHED, AccessFactKind.DOCUMENT_WITHDRAWN})
-_RISK = frozenset({AccessFactKind.RISK_LINKED, AccessFactKind.RISK_UNLINKED})
-_FILLING = frozenset({AccessFactKind.ROLE_FILLED, AccessFactKind.ROLE_VACATED})
 
 # ---------------------------------------------------------------- one contract
 
 
-@dataclass(frozen=True, slots=True)
-class _WeighedContract:
+class _WeighedContract(NamedTuple):
+    """What is so of a contract, and what that rests on; None among it stands for nothing."""
+
     facts: ContractAccessFacts
-    resting_on: tuple[Placed, ...]
-    contacts: tuple[Placed, ...]
+    complete: bool
+    resting_on: Sequence[Placed | None]
+    contacts: Sequence[Placed | None]
 
 
 def _weigh_contracts(
     known: Sequence[Placed], own: Sequence[Placed], at: datetime, module: str
 ) -> list[_WeighedContract]:
-    """The contracts that open the module, the one last linked or unlinked first."""
-    links = {fact.contract: (place, fact) for place, fact in own if fact.kind in _LINK}
-    newest_first = sorted(links.values(), key=lambda link: link[0], reverse=True)
+    """The contracts that open the module, the one last linked or unlinked first.
+
+    One that is complete is enough (C4); where none is, all of them are in question.
+    """
+    links = {placed[1].contract: placed for placed in own if placed[1].kind in _LINK}
     weighed: list[_WeighedContract] = []
-    for link in newest_first:
+    for link in sorted(links.values(), reverse=True):
         contract = link[1].contract
-        of_it = [placed for placed in known if placed[1].subject == contract]
-        opened = last_of(of_it, {AccessFactKind.CONTRACT_OPENED})
+        of_it = of_subject(known, contract)
+        opened = last_of(of_it, _OPENING)
         if opened is not None and module in opened[1].modules:
             done = [placed for placed in own if placed[1].contract == contract]
-            weighed.append(_weigh_contract(link, opened, of_it, done, at))
+            each = _weigh_contract(link, opened, of_it, done, at)
+            if each.complete:
+                return [each]
+            weighed.append(each)
     return weighed
-
-
-def _contracts_to_name(weighed: list[_WeighedContract]) -> list[_WeighedContract]:
-    """One complete contract is enough (C4); where none is, all of them are in question."""
-    complete = next((each for each in weighed if each.facts.complete), None)
-    return weighed if complete is None else [complete]
 
 
 def _weigh_contract(
@@ -225,8 +232,7 @@ def _weigh_contract(
     documents, reading = _weigh_documents(of_it, done)
     roles, filling = _weigh_roles(opened, of_it)
     risk = _first_risk(of_it)
-    contact = last_of(of_it, {AccessFactKind.CONTACT_NAMED})
-    validator = last_of(of_it, {AccessFactKind.VALIDATOR_NAMED})
+    contact, validator = last_of(of_it, _CONTACT), last_of(of_it, _VALIDATOR)
     facts = ContractAccessFacts(
         opened[1].subject,
         linked=link[1].kind is AccessFactKind.LINKED,
@@ -238,28 +244,28 @@ def _weigh_contract(
         contact=contact[1].named if contact else None,
         validator=validator[1].named if validator else None,
     )
-    named = [None if facts.complete else contact, validator if facts.unread else None]
-    contacts = _there(named)
-    resting_on = _there([link, opened, *course, *reading, risk, *filling, *contacts])
-    return _WeighedContract(facts, resting_on, contacts)
+    complete = facts.complete
+    contacts = () if complete else (contact, validator if facts.unread else None)
+    resting_on = (link, opened, course, *reading, risk, *filling, *contacts)
+    return _WeighedContract(facts, complete, resting_on, contacts)
 
 
-_Days: TypeAlias = tuple[ContractDays, tuple[datetime, datetime] | None, list[Placed]]
+_Days: TypeAlias = tuple[ContractDays, tuple[datetime, datetime] | None, Placed]
 
 
 def _weigh_days(opened: Placed, of_it: Sequence[Placed], at: datetime) -> _Days:
     """Whether it is in force, from when to when, and what said so after its opening (C3)."""
     last = last_of(of_it, _COURSE)
     if last is not None and last[1].kind is AccessFactKind.CONTRACT_ENDED:
-        return ContractDays.ENDED, None, [last]
+        return ContractDays.ENDED, None, last
     # A reactivation to the very same days says nothing that the opening did not.
     basis = last_of(of_it, _VALIDITY) or opened
-    if _interval(basis) == _interval(opened):
+    if basis is not opened and _interval(basis) == _interval(opened):
         basis = opened
     starts_at, ends_at = validity = _interval(basis)
     if at < starts_at:
-        return ContractDays.NOT_BEGUN, validity, [basis]
-    return (ContractDays.IN_FORCE if at < ends_at else ContractDays.RUN_OUT), validity, [basis]
+        return ContractDays.NOT_BEGUN, validity, basis
+    return (ContractDays.IN_FORCE if at < ends_at else ContractDays.RUN_OUT), validity, basis
 
 
 def _interval(placed: Placed) -> tuple[datetime, datetime]:
@@ -273,33 +279,53 @@ def _weigh_documents(
     of_it: Sequence[Placed], done: Sequence[Placed]
 ) -> tuple[tuple[DocumentFacts, ...], list[Placed]]:
     """The documents in their latest versions, and whether each was downloaded and read (C4)."""
-    publications = {
-        fact.document: (place, fact) for place, fact in of_it if fact.kind in _PUBLICATION
-    }
-    first_done = {
-        (fact.kind, fact.document, fact.version): (place, fact) for place, fact in reversed(done)
-    }
+    # One published again stands where that was.
+    publications: dict[UUID | None, Placed] = {}
+    for placed in of_it:
+        if placed[1].kind in _PUBLICATION:
+            publications.pop(placed[1].document, None)
+            publications[placed[1].document] = placed
     documents: list[DocumentFacts] = []
     resting_on: list[Placed] = []
-    for publication in sorted(publications.values(), key=lambda placed: placed[0]):
+    for publication in publications.values():
         _, fact = publication
         if fact.kind is not AccessFactKind.DOCUMENT_PUBLISHED:
             continue
-        downloaded, marked = (
-            first_done.get((kind, fact.document, fact.version))
-            for kind in (AccessFactKind.DOWNLOADED, AccessFactKind.MARKED_AS_READ)
-        )
-        read = downloaded is not None and marked is not None
-        documents.append(DocumentFacts(fact.code or "", fact.version or 0, read))
-        resting_on += _there([publication, *([downloaded, marked] if read else [])])
+        downloaded = _first_done(done, AccessFactKind.DOWNLOADED, fact)
+        marked = _first_done(done, AccessFactKind.MARKED_AS_READ, fact)
+        resting_on.append(publication)
+        if downloaded is None or marked is None:
+            documents.append(DocumentFacts(fact.code or "", fact.version or 0, read=False))
+        else:
+            documents.append(DocumentFacts(fact.code or "", fact.version or 0, read=True))
+            resting_on += [downloaded, marked]
     return tuple(documents), resting_on
+
+
+def _first_done(
+    done: Sequence[Placed], kind: AccessFactKind, published: AccessFact
+) -> Placed | None:
+    """When the person first did this with a version of a document; None where they never did."""
+    for placed in done:
+        fact = placed[1]
+        if (
+            fact.kind is kind
+            and fact.version == published.version
+            and fact.document == published.document
+        ):
+            return placed
+    return None
 
 
 def _first_risk(of_it: Sequence[Placed]) -> Placed | None:
     """The first of the risks that are linked: one is enough (C4)."""
-    words = {fact.code: (place, fact) for place, fact in of_it if fact.kind in _RISK}
-    linked = [word for word in words.values() if word[1].kind is AccessFactKind.RISK_LINKED]
-    return min(linked, key=lambda word: word[0], default=None)
+    linked: dict[str | None, Placed] = {}
+    for placed in of_it:
+        if placed[1].kind is AccessFactKind.RISK_LINKED:
+            linked[placed[1].code] = placed
+        elif placed[1].kind is AccessFactKind.RISK_UNLINKED:
+            linked.pop(placed[1].code, None)
+    return min(linked.values(), default=None)
 
 
 def _weigh_roles(
@@ -307,16 +333,14 @@ def _weigh_roles(
 ) -> tuple[tuple[RoleFacts, ...], list[Placed]]:
     """The roles that are required now, and whether somebody has each (C4)."""
     basis = last_of(of_it, _REQUIREMENT) or opened
-    if set(basis[1].roles) == set(opened[1].roles):
+    if basis is not opened and set(basis[1].roles) == set(opened[1].roles):
         basis = opened
-    words = {fact.code: (place, fact) for place, fact in of_it if fact.kind in _FILLING}
-    filled = {
-        code: word for code, word in words.items() if word[1].kind is AccessFactKind.ROLE_FILLED
-    }
+    filled: dict[str | None, Placed] = {}
+    for placed in of_it:
+        if placed[1].kind is AccessFactKind.ROLE_FILLED:
+            filled[placed[1].code] = placed
+        elif placed[1].kind is AccessFactKind.ROLE_VACATED:
+            filled.pop(placed[1].code, None)
     required = basis[1].roles
-    roles = tuple(RoleFacts(code, code in filled) for code in required)
-    return roles, [basis, *(filled[code] for code in required if code in filled)]
-
-
-def _there(placed: Sequence[Placed | None]) -> tuple[Placed, ...]:
-    return tuple(each for each in placed if each is not None)
+    roles = tuple([RoleFacts(code, code in filled) for code in required])
+    return roles, [basis, *[filled[code] for code in required if code in filled]]

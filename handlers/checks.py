@@ -1,7 +1,7 @@
 """Access checks: one statement each, whose rows are weighed into a yes or the rules in the way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 from typing import LiteralString, NamedTuple
@@ -29,7 +29,7 @@ from projections.access import (
 )
 from projections.parked import ParkedStream, parked_among
 
-__all__ = ["Checks"]
+__all__ = ["KNOWN", "OF_ACCOUNT", "Checks"]
 
 
 class Checks:
@@ -134,12 +134,12 @@ class Checks:
         kind, _, rest = who.partition(":")
         match kind:
             case "account":
-                return _Question(_OF_ACCOUNT, {**_KNOWN, "who": UUID(rest)})
+                return _Question(OF_ACCOUNT, {**KNOWN, "who": UUID(rest)})
             case "person":
-                return _Question(_OF_PERSON, {**_KNOWN, "who": UUID(rest)})
+                return _Question(_OF_PERSON, {**KNOWN, "who": UUID(rest)})
             case _:
                 digest = self._directory.email_digest(who)
-                return _Question(_OF_EMAIL, {**_KNOWN, "who": digest, "at": at})
+                return _Question(_OF_EMAIL, {**KNOWN, "who": digest, "at": at})
 
 
 class _Question(NamedTuple):
@@ -149,8 +149,7 @@ class _Question(NamedTuple):
     parameters: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """Whom a question means, and the facts that answer it, all of one moment.
 
     Attributes:
@@ -173,9 +172,8 @@ class _Found:
 
 def _found(cursor: Cursor, question: _Question) -> _Found:
     rows = cursor.execute(question.statement, question.parameters, prepare=True).fetchall()
-    position, any_parked, account, person, first_fact, *_ = rows[0]
-    facts = [] if first_fact is None else [row[_HEADER_COLUMNS:] for row in rows]
-    return _Found(position, any_parked, account, person, facts)
+    first_fact, position, any_parked, account, person = rows[0][0], *rows[0][-_HEADER_COLUMNS:]
+    return _Found(position, any_parked, account, person, () if first_fact is None else rows)
 
 
 def _in_doubt(answer: AccessAnswer, parked: Sequence[ParkedStream]) -> AccessAnswer:
@@ -189,9 +187,9 @@ def _in_doubt(answer: AccessAnswer, parked: Sequence[ParkedStream]) -> AccessAns
 
 _NOTHING = -1
 _HEADER_COLUMNS = 4
-_KNOWN = {"projection": Access.name, "version": Access.version}
+KNOWN = {"projection": Access.name, "version": Access.version}
 
-# Each fact stands beside the header, and where there is none the header stands alone.
+# The header stands behind each fact, and where there is none it stands alone.
 _STATEMENT: LiteralString = """
 WITH meant AS ({meant}),
 header AS (
@@ -201,7 +199,7 @@ header AS (
            (SELECT account FROM meant), (SELECT person FROM meant)
 ),
 facts AS ({facts})
-SELECT * FROM header LEFT JOIN facts ON true ORDER BY facts.position
+SELECT facts.*, header.* FROM header LEFT JOIN facts ON true ORDER BY facts.position
 """
 
 
@@ -213,9 +211,10 @@ def _statement(meant: LiteralString) -> LiteralString:
     return _STATEMENT.format(meant=meant, facts=facts.removesuffix("    ORDER BY position\n"))
 
 
-_OF_ACCOUNT = _statement("""
+OF_ACCOUNT = _statement("""
     SELECT account, person FROM ledger.person_accounts WHERE account = %(who)s
 """)
+"""The one statement of a check by account; parameters ``who`` and those of ``KNOWN``."""
 _OF_PERSON = _statement("""
     SELECT (SELECT account FROM ledger.person_accounts WHERE person = %(who)s
             ORDER BY opened DESC LIMIT 1) AS account,

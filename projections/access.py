@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, LiteralString, TypeAlias, assert_never
+from functools import lru_cache
+from typing import Any, ClassVar, LiteralString, NamedTuple, TypeAlias, assert_never
 from uuid import UUID
 
 from psycopg import Connection
@@ -160,6 +161,7 @@ Thing: TypeAlias = Content | Administration | Module
 _MODULE = re.compile(r"[a-z0-9][a-z0-9_./-]{0,79}")
 
 
+@lru_cache
 def parse_thing(text: str) -> Thing:
     """What somebody may have access to: ``content``, ``plan:ID:administer`` or ``module:NAME``.
 
@@ -187,9 +189,8 @@ def _uuid(text: str) -> UUID | None:
 # ---------------------------------------------------------------- the answer
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """An event that an answer rests on."""
+class Evidence(NamedTuple):
+    """An event that an answer rests on; a tuple, since an answer makes many."""
 
     position: int
     event_id: UUID
@@ -248,7 +249,7 @@ class AccessAnswer:
 
 
 Row: TypeAlias = tuple[Any, ...]
-"""A row as ``FACTS`` gives it."""
+"""A row as ``FACTS`` gives it; what stands behind it in the row is somebody else's."""
 
 # One array of subjects, so that the index is used however many rows there are.
 FACTS: LiteralString = """
@@ -269,7 +270,7 @@ Parameters ``account`` and ``person``; either may be NULL.
 """
 
 _STREAM = 3
-_FACT = 8
+_FACT = slice(8, 22)
 
 
 def access_answer(
@@ -313,9 +314,9 @@ def access_answer(
         person,
         at,
         obstacles,
-        tuple(Evidence(*rows[place][:_STREAM]) for place in evidence),
+        tuple([Evidence(*rows[place][:_STREAM]) for place in evidence]),
         position,
-        tuple(_contact(rows[place], facts[place]) for place in contacts),
+        tuple([_contact(rows[place], facts[place]) for place in contacts]),
     )
 
 
@@ -375,7 +376,7 @@ def _fact(row: Row) -> AccessFact:
     (
         kind, subject, at, starts_at, ends_at, plan, role,
         contract, document, version, code, modules, roles, named,
-    ) = row[_FACT:]  # fmt: skip
+    ) = row[_FACT]  # fmt: skip
     return AccessFact(
         _KINDS[kind],
         subject,
@@ -395,7 +396,7 @@ def _fact(row: Row) -> AccessFact:
 
 
 def _contact(row: Row, fact: AccessFact) -> ContractContact:
-    _, event_id, _, _, kind, name, email, phone = row[:_FACT]
+    _, event_id, _, _, kind, name, email, phone = row[: _FACT.start]
     if fact.contract is None or fact.named is None:
         raise ValueError("only somebody who was named for a contract is a contact of it")
     validator_kind = ValidatorKind(kind) if kind else None

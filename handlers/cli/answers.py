@@ -86,7 +86,9 @@ def check(
     answer = replace(answer, obstacles=said)
     if as_json:
         told = {"allowed": answer.allowed, "thing": thing, **by_field(answer)}
-        write_json(told | {"contacts": [_contact_json(contact) for contact in contacts]})
+        told["evidence"] = [event._asdict() for event in answer.evidence]
+        told["contacts"] = [_contact_json(contact) for contact in contacts]
+        write_json(told)
     else:
         _show_check(answer, thing, contacts)
     if not answer.allowed:

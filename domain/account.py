@@ -703,11 +703,16 @@ def refuse_if_suspended(account: Account) -> None:
         )
 
 
-def refuse_unless_owner(actor: Actor, account: Account) -> None:
+def refuse_unless_owner(
+    actor: Actor,
+    account: Account,
+    *,
+    remedy: str = "Let its owner do it, or ask an account manager.",
+) -> None:
     """A person acts on their own account alone; staff are let through by the table of G1."""
     if actor.kind == "person" and actor.id != account.person:
         raise Refused(
             "G1",
             "a person can do this with their own account alone",
-            remedy="Let its owner do it, or ask an account manager.",
+            remedy=remedy,
         )

@@ -439,7 +439,8 @@ def about_themselves(
     """
     known_contract(surroundings.contract)
     known_account(surroundings.account)
-    refuse_unless_owner(actor, surroundings.account)
+    # Nobody has read a document for somebody else, staff neither.
+    refuse_unless_owner(actor, surroundings.account, remedy="Let its owner do it.")
     refuse_if_closed(surroundings.account)
     refuse_if_suspended(surroundings.account)
     refuse_unless_linked(linked=link.links(surroundings.account))

@@ -88,11 +88,13 @@ class TicketSurroundings:
     Attributes:
         number: the next one; of a command that may open a ticket.
         id_taken: the id of the ticket that is to be opened names something else.
+        message_taken: the id of the message names one that was written before, here or elsewhere.
         contract_known: the contract that is named exists, and so does its validator (C6).
         requester: whoever opens a ticket or wrote a mail.
         participants: of the ticket, and of those that went into it or from which it was split off.
         requester_erased: nothing can be sealed any more for whose ticket it is (A11).
         placement: where a mail belongs.
+        mail: a mail that bears a Message-ID, by the id that is made from it.
         follows_number: number of the closed ticket that it answers.
         copies: recipients of a mail, or somebody by name, who take no part as yet.
         uncopied: whoever is to be taken off the copy list, if anybody is known by the address.
@@ -101,11 +103,13 @@ class TicketSurroundings:
 
     number: int = 0
     id_taken: bool = False
+    message_taken: bool = False
     contract_known: bool = False
     requester: Requester | None = None
     participants: frozenset[UUID] = frozenset()
     requester_erased: bool = False
     placement: Placement | None = None
+    mail: UUID | None = None
     follows_number: int | None = None
     copies: Sequence[Copied] = ()
     uncopied: UUID | None = None
@@ -167,6 +171,7 @@ def open_ticket(
         refuse_to_ask_for_another(actor, requester)
         refuse_to_say_who_one_is(command)
     refuse_unless_free(ticket, surroundings)
+    refuse_if_written(ticket, command.message, surroundings)
     kind = command.requester_kind or requester.kind
     opened = TicketOpened(
         ticket=command.ticket,
@@ -244,7 +249,7 @@ def reply(
     refuse_unless_unfinished(ticket)
     refuse_if_erased(surroundings)
     sender = refuse_unless_may_write(command, actor, surroundings)
-    refuse_if_written(ticket, command.message)
+    refuse_if_written(ticket, command.message, surroundings)
     participation = (
         Participation.STAFF
         if actor.kind is not ActorKind.PERSON
@@ -258,6 +263,7 @@ def reply(
         internal=command.internal,
         channel=command.channel,
         placement=PlacementReason.DIRECT,
+        mail=surroundings.mail,
         message_id=_message_id(command.message_id),
         attachments=_attachments(command.attachments),
         body=command.body,
@@ -274,6 +280,7 @@ def _open_by_mail(
     """Outside of every thread it opens a ticket, which names those that are open (T2)."""
     refuse_if_automatic(command)
     refuse_unless_free(ticket, surroundings)
+    refuse_if_written(ticket, command.message, surroundings)
     requester = known_requester(surroundings)
     opened = TicketOpened(
         ticket=command.ticket,
@@ -291,7 +298,7 @@ def _open_by_mail(
         open_numbers=requester.open_numbers,
         subject=command.subject,
     )
-    message = _mail(command, placement, opened, requester.person, Participation.REQUESTER)
+    message = _mail(command, placement, opened, Participation.REQUESTER, surroundings)
     return [opened, message, *_copied(opened, command.at, surroundings.copies)]
 
 
@@ -303,10 +310,10 @@ def _take_mail(
     What a program wrote reopens nothing: nobody asks for anything (T8).
     """
     refuse_if_erased(surroundings)
-    refuse_if_written(ticket, command.message)
+    refuse_if_written(ticket, command.message, surroundings)
     sender = known_requester(surroundings).person
     participation = _participation(sender, ticket, surroundings)
-    message = _mail(command, placement, ticket, sender, participation)
+    message = _mail(command, placement, ticket, participation, surroundings)
     if command.automatic is not None:
         return [message]
     # Whoever is on copy puts nobody else there.
@@ -326,14 +333,14 @@ def _mail(
     command: ReceiveMail,
     placement: Placement,
     of: Ticket | TicketOpened,
-    sender: UUID,
     participation: Participation,
+    surroundings: TicketSurroundings,
 ) -> TicketReplied:
     answered = parse_message_ids(command.in_reply_to)
     return TicketReplied(
         **about(of, command.at),
         message=command.message,
-        sender=sender,
+        sender=known_requester(surroundings).person,
         participation=participation,
         internal=False,
         channel=Channel.EMAIL,
@@ -343,9 +350,10 @@ def _mail(
             for each in placement.rejected
         ),
         automatic=command.automatic,
+        mail=surroundings.mail,
         message_id=_message_id(command.message_id),
         in_reply_to=answered[-1] if answered else None,
-        references=parse_message_ids(command.references),
+        references=" ".join(parse_message_ids(command.references)) or None,
         attachments=_attachments(command.attachments),
         subject=command.subject,
         body=command.body,
@@ -591,9 +599,10 @@ def refuse_taken_id() -> NoReturn:
     raise Refused("T1", "the id of the ticket is in use", remedy="Give it a new random id.")
 
 
-def refuse_if_written(ticket: Ticket, message: UUID) -> None:
-    """A message has its place once (T8)."""
-    if message in ticket.messages or message in ticket.split_off:
+def refuse_if_written(ticket: Ticket, message: UUID, surroundings: TicketSurroundings) -> None:
+    """A message has its place once, whichever ticket it is in: it is moved by its id (T7, T8)."""
+    here = message in ticket.messages or message in ticket.split_off
+    if here or surroundings.message_taken:
         raise Refused("T8", "the id of the message is in use", remedy="Give it a new random id.")
 
 

@@ -176,12 +176,8 @@ class TicketReplied(TicketFact):
     """The tickets that it could have belonged to, and why it does not (T8)."""
     automatic: AutomaticKind | None = None
     """What kind of program wrote it; none where a human being did."""
-    message_id: str | None = None
-    """Message-ID of the mail, without angle brackets."""
-    in_reply_to: str | None = None
-    """The Message-ID that it answers."""
-    references: tuple[str, ...] = ()
-    """The Message-IDs of its thread, the oldest first."""
+    mail: UUID | None = None
+    """The mail, by an id made with a key from its Message-ID, by which answers to it are known."""
     attachments: tuple[Attachment, ...] = ()
     """What was attached."""
     subject: Annotated[PersonalText | None, CORRESPONDENCE] = None
@@ -190,6 +186,12 @@ class TicketReplied(TicketFact):
     """What it says."""
     attachment_names: Annotated[PersonalText | None, CORRESPONDENCE] = None
     """The names of what was attached, in its order: a list in JSON."""
+    message_id: Annotated[PersonalText | None, OF_SENDER] = None
+    """Message-ID of the mail, without angle brackets; it may name somebody, as may the next two."""
+    in_reply_to: Annotated[PersonalText | None, OF_SENDER] = None
+    """The Message-ID that it answers."""
+    references: Annotated[PersonalText | None, OF_SENDER] = None
+    """The Message-IDs of its thread, the oldest first, with spaces in between."""
     sender_name: Annotated[PersonalText | None, OF_SENDER] = None
     """What the sender calls themselves."""
     sender_address: Annotated[PersonalText | None, OF_SENDER] = None
@@ -526,7 +528,7 @@ class Ticket:
 
     Attributes:
         messages: those that belong here now, in the order in which they came.
-        mails: by Message-ID, the message and the sender of each mail that was written here.
+        mails: by ``TicketReplied.mail``, message and sender of each mail that was written here.
         split_off: the ticket in which each message is now that was split off from here.
         taken_from: tickets from which messages came here.
         split_from: the ticket from which this one was split off.
@@ -545,7 +547,7 @@ class Ticket:
     assignee: UUID | None = None
     copied: frozenset[UUID] = frozenset()
     messages: tuple[UUID, ...] = ()
-    mails: Mapping[str, tuple[UUID, UUID]] = field(default_factory=dict[str, tuple[UUID, UUID]])
+    mails: Mapping[UUID, tuple[UUID, UUID]] = field(default_factory=dict[UUID, tuple[UUID, UUID]])
     split_off: Mapping[UUID, UUID] = field(default_factory=dict[UUID, UUID])
     taken_from: frozenset[UUID] = frozenset()
     split_from: UUID | None = None
@@ -621,8 +623,8 @@ def _opened(event: TicketOpened) -> Ticket:
 
 def _with_message(ticket: Ticket, event: TicketReplied) -> Ticket:
     mails = ticket.mails
-    if event.message_id is not None and event.message_id not in mails:
-        mails = {**mails, event.message_id: (event.message, event.sender)}
+    if event.mail is not None and event.mail not in mails:
+        mails = {**mails, event.mail: (event.message, event.sender)}
     return replace(ticket, messages=(*ticket.messages, event.message), mails=mails)
 
 

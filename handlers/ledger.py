@@ -284,7 +284,7 @@ class Ledger:
                 stored = self._store.append(
                     decided.append,
                     envelope(decided.actor, erased=decided.append.erased is not None),
-                    situation.numbering,
+                    situation.within,
                 )
             self._reached("after commit")
             return _answer(stored, repeated=False)

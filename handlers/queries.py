@@ -3,7 +3,7 @@
 An answer is degraded where it may miss what stands in a stream that a read model has parked (X6).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -31,6 +31,7 @@ from projections.billing_history import (
     billing_lines,
     paid_through,
 )
+from projections.contracts import ContractRegister, is_linked, looks_after
 from projections.institutions import (
     ImportedRowLine,
     ImportLine,
@@ -272,17 +273,39 @@ class Queries:
     def contacts(self, answer: AccessAnswer, asker: Actor) -> tuple[OpenedContact, ...]:
         """Whom an answer says to contact, opened for the asker as far as G1 allows.
 
-        Whoever is linked to a contract is told who its contact and its validator are (C6).
+        Whoever is linked to a contract, or is its contact, is told who its contact and its
+        validator are (C6).
+
+        Raises:
+            DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
         known = self._known(asker, answer.at)
-        herself = known.kind is ActorKind.PERSON and known.id == answer.person
+        theirs = self._theirs({each.contract for each in answer.contacts}, known, answer.position)
         return tuple(
             self._opened_contact(
                 contact,
-                may=may_open(known, Purpose.IDENTITY, contact.person, administers_owner=herself),
+                may=may_open(
+                    known,
+                    Purpose.IDENTITY,
+                    contact.person,
+                    administers_owner=contact.contract in theirs,
+                ),
             )
             for contact in answer.contacts
         )
+
+    def _theirs(self, contracts: Collection[UUID], asker: Actor, position: int) -> set[UUID]:
+        """Those of the contracts under which the asker works now, or which they look after."""
+        person = asker.id
+        if not contracts or asker.kind is not ActorKind.PERSON or person is None:
+            return set()
+        with self._snapshots.of(ContractRegister, Knowledge(position)) as (connection, _):
+            return {
+                contract
+                for contract in contracts
+                if is_linked(connection, person, contract)
+                or looks_after(connection, person, contract)
+            }
 
     def billing(self, who: str, now: datetime, knowledge: Knowledge = ANYTHING) -> Billing:
         """The billing history of an account, or of a plan.

@@ -32,11 +32,15 @@ from projections.support_desk import (
     ticket_line,
     ticket_lines,
     ticket_links,
+    ticket_place,
 )
 
 __all__ = [
-    "OpenedCopy", "OpenedMessage", "OpenedTicket", "Ticket", "TicketQueries", "Tickets",
+    "PAGE", "OpenedCopy", "OpenedMessage", "OpenedTicket", "Ticket", "TicketQueries", "Tickets",
 ]  # fmt: skip
+
+PAGE = 50
+"""How many tickets are shown at once, where nothing else is asked for."""
 
 OF_MESSAGES: Mapping[str, Personal] = personal_fields(TicketReplied)
 READ_NOTES = MAY_OPEN[Purpose.CORRESPONDENCE] - {ActorKind.PERSON}
@@ -91,10 +95,16 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Tickets:
-    """The queue at an instant, the longest silent first."""
+    """A page of the queue at an instant: unfinished first, then finished tickets.
+
+    Attributes:
+        tickets: the unfinished, the longest silent first; then the finished, the last first.
+        next_after: the number after which the next page begins; None where this is the last.
+    """
 
     at: datetime
     tickets: tuple[OpenedTicket, ...]
+    next_after: int | None
     position: int
     degraded: bool
 
@@ -160,17 +170,28 @@ class TicketQueries:
         )
 
     def tickets(
-        self, asked: TicketFilter, asker: Actor, at: datetime, knowledge: Knowledge = ANYTHING
+        self,
+        asked: TicketFilter,
+        asker: Actor,
+        at: datetime,
+        knowledge: Knowledge = ANYTHING,
+        *,
+        after: int | None = None,
+        limit: int = PAGE,
     ) -> Tickets:
-        """The tickets asked for as they are at an instant, subjects opened as G1 allows.
+        """A page of the tickets asked for as they are at an instant, subjects opened as G1 allows.
 
         Args:
             asked: which ones.
             asker: who asks; a person is told of tickets alone in which they take part.
             at: the instant; what occurred later is left aside.
             knowledge: how much the answer has to know.
+            after: the last ticket of the page before, by number; its ``at`` belongs to it, since
+                the order is that of an instant.
+            limit: how many tickets at most.
 
         Raises:
+            InvalidInput: the ticket named by ``after`` is not among those asked for.
             Refused: the asker is a person without a name (G1).
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``ticket``.
         """
@@ -179,11 +200,19 @@ class TicketQueries:
         if is_person:
             asked = replace(asked, participant=_named(asker))
         with self._snapshots.of(SupportDesk, knowledge) as (connection, position):
-            lines = ticket_lines(connection, asked, at)
+            behind = None
+            if after is not None:
+                # Found as it is asked for, so that people learn nothing of others' tickets (G1).
+                behind = ticket_place(connection, asked, at, after)
+                if behind is None:
+                    raise _not_in_the_list()
+            lines = ticket_lines(connection, asked, at, behind=behind, limit=limit + 1)
             degraded = is_degraded(connection, SupportDesk)
-        theirs = frozenset(line.ticket for line in lines) if is_person else frozenset[UUID]()
-        reader = _Reader(asker, theirs)
-        return Tickets(at, self._opened_tickets(lines, reader), position, degraded)
+        shown = lines[:limit]
+        theirs = frozenset(line.ticket for line in shown) if is_person else frozenset[UUID]()
+        opened = self._opened_tickets(shown, _Reader(asker, theirs))
+        next_after = shown[-1].number if len(lines) > limit else None
+        return Tickets(at, opened, next_after, position, degraded)
 
     def _known(self, asker: Actor, at: datetime) -> Actor:
         """The asker by id, where the door knows a person by e-mail or account."""
@@ -314,4 +343,11 @@ def _no_such_ticket() -> InvalidInput:
     return InvalidInput(
         "there is no such ticket",
         remedy="Check the number; one opened just now is known with --at-least POSITION.",
+    )
+
+
+def _not_in_the_list() -> InvalidInput:
+    return InvalidInput(
+        "the ticket to go on after is not in this list",
+        remedy="Ask for each page with the same options and the --at of the first.",
     )

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from domain.account import (
     AccountBecameIndividual,
     AccountClosed,
+    AccountKind,
     AccountManagerAssigned,
     AccountReinstated,
     AccountSuspended,
@@ -119,7 +120,8 @@ def describe(event: Event) -> str:
     """What happened, in a sentence that names nobody."""
     match event:
         case UserRegistered():
-            return f"Registered an {event.kind.value} account"
+            article = "a" if event.kind is AccountKind.CONTRACT else "an"
+            return f"Registered {article} {event.kind.value} account"
         case PhoneConfirmed():
             return "Confirmed the mobile number"
         case PasswordSet():

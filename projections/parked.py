@@ -15,7 +15,8 @@ from psycopg.rows import class_row
 from projections.projection import Projection
 
 __all__ = [
-    "ParkedStream", "is_degraded", "park", "parked_among", "parked_at", "parked_streams", "unpark",
+    "ParkedStream", "hold_still", "is_degraded", "park", "parked_among", "parked_at",
+    "parked_streams", "unpark",
 ]  # fmt: skip
 
 
@@ -104,6 +105,11 @@ def parked_streams(
         {"names": None if projections is None else list(projections)},
     )
     return tuple(cursor.fetchall())
+
+
+def hold_still(connection: Connection, projection: str) -> None:
+    """Keeps a read model as it is, neither applying nor rebuilt, until the transaction ends."""
+    connection.execute("SELECT FROM projections.positions WHERE name = %s FOR SHARE", (projection,))
 
 
 def parked_at(

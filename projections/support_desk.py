@@ -1,11 +1,12 @@
 """Read model of the support desk: the queue, and each ticket with its thread (T1 to T8).
 
-What happens to a ticket adds rows and changes none, so a ticket can be shown as it was at any
+What happens to a ticket adds rows and changes none but one: when a ticket was finished is noted
+with it, so that the queue begins with the unfinished ones. A ticket can be shown as it was at any
 instant, and the history of one never waits for that of another. Merging and splitting leave
 messages where they were written; a question follows them to where they are.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Json
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.support_ticket import (
     Desk,
     MessagesSplitOff,
@@ -37,9 +38,9 @@ from domain.support_ticket import (
 from projections.projection import Projection, Table, sealed_values
 
 __all__ = [
-    "AttachedFile", "CopiedLine", "LinkRelation", "MessageLine", "RejectedCandidate",
+    "AttachedFile", "CopiedLine", "LinkRelation", "MessageLine", "Place", "RejectedCandidate",
     "SupportDesk", "TicketFilter", "TicketLine", "TicketLink", "TicketState", "Waiting",
-    "copied_lines", "message_lines", "ticket_line", "ticket_lines", "ticket_links",
+    "copied_lines", "message_lines", "ticket_line", "ticket_lines", "ticket_links", "ticket_place",
 ]  # fmt: skip
 
 # ---------------------------------------------------------------- tables
@@ -75,9 +76,14 @@ class SupportDesk(Projection):
                 "opened_at": "timestamptz NOT NULL",
                 "event_id": "uuid NOT NULL",
                 "sealed": "json NOT NULL",
+                # When it was closed or merged first; it stays so (T3).
+                "finished_at": "timestamptz",
             },
             key=("ticket",),
             indexes=(
+                "CREATE INDEX ON projections.desk_tickets (finished_at, number)",
+                "CREATE INDEX ON projections.desk_tickets (requester_kind, finished_at, number)",
+                "CREATE INDEX ON projections.desk_tickets (requester)",
                 "CREATE INDEX ON projections.desk_tickets (number)",
                 "CREATE INDEX ON projections.desk_tickets (follows)",
                 "CREATE INDEX ON projections.desk_tickets (split_from)",
@@ -100,11 +106,11 @@ class SupportDesk(Projection):
             key=("ticket", "position"),
             indexes=(
                 "CREATE INDEX ON projections.desk_changes (merged_into)",
-                # Nearly all tickets are finished, and the queue is asked for the others.
                 (
-                    "CREATE INDEX ON projections.desk_changes (ticket)"
-                    " WHERE state IN ('closed', 'merged')"
+                    "CREATE INDEX ON projections.desk_changes (assignee, ticket)"
+                    " WHERE assignee IS NOT NULL"
                 ),
+                "CREATE INDEX ON projections.desk_changes (desk, ticket) WHERE desk IS NOT NULL",
             ),
         ),
         Table(
@@ -156,11 +162,12 @@ class SupportDesk(Projection):
                 "sealed": "json NOT NULL",
             },
             key=("ticket", "copied", "position"),
+            indexes=("CREATE INDEX ON projections.desk_copies (copied)",),
         ),
     )
 
     def apply(self, batch: Sequence[Recorded], connection: Connection) -> None:
-        """Adds the rows of a batch, each table's in one COPY."""
+        """Adds the rows of a batch, each table's in one COPY, and notes what it finished."""
         rows: dict[str, list[Sequence[Any]]] = {table.name: [] for table in self.tables}
         for entry in batch:
             if isinstance(entry.event, TicketFact):
@@ -168,6 +175,24 @@ class SupportDesk(Projection):
                     rows[name].append(row)
         for table in self.tables:
             table.insert(connection, rows[table.name])
+        _finish(connection, [entry.event for entry in batch])
+
+
+_FINISH: LiteralString = """
+    UPDATE projections.desk_tickets AS opened
+    SET finished_at = LEAST(opened.finished_at, told.finished_at)
+    FROM (SELECT ticket, min(finished_at) AS finished_at
+          FROM unnest(%s::uuid[], %s::timestamptz[]) AS each (ticket, finished_at)
+          GROUP BY ticket) AS told
+    WHERE opened.ticket = told.ticket
+"""
+
+
+def _finish(connection: Connection, events: Sequence[Event]) -> None:
+    finishing = [event for event in events if isinstance(event, TicketClosed | TicketMerged)]
+    if finishing:
+        tickets = [event.ticket for event in finishing]
+        connection.execute(_FINISH, (tickets, [event.occurred_at for event in finishing]))
 
 
 def _rows(event: TicketFact, entry: Recorded) -> Generator[tuple[str, Sequence[Any]]]:
@@ -213,6 +238,7 @@ def _ticket(event: TicketOpened, entry: Recorded) -> Sequence[Any]:
         event.occurred_at,
         entry.event_id,
         Json(sealed_values(event)),
+        None,
     )
 
 
@@ -423,13 +449,6 @@ class CopiedLine:
 
 # ---------------------------------------------------------------- questions
 
-_UNFINISHED: LiteralString = """
-    NOT EXISTS (SELECT FROM projections.desk_changes AS finished
-                WHERE finished.ticket = opened.ticket AND state IN ('closed', 'merged')
-                  AND occurred_at <= %(at)s)
-"""
-"""Closed and merged tickets stay so, and are left out before anything else is looked at (T3)."""
-
 _FAMILY: LiteralString = """
     family AS (
         SELECT ticket AS root, ticket FROM asked
@@ -467,13 +486,83 @@ _THREAD: LiteralString = f"""
 """The messages that belong there now: those moved away are not among them, those moved in are."""
 
 
-def _tickets(narrowed: LiteralString) -> LiteralString:
-    """Tickets as the changes up to the instant made them, and whose turn it is in each."""
+_NARROWED: Mapping[str, LiteralString] = {
+    "number": "number = %(number)s",
+    "requester_kind": "requester_kind = %(requester_kind)s",
+    "opened_until": "opened_at <= %(opened_until)s",
+    "assignee": """opened.ticket IN (
+        SELECT ticket FROM projections.desk_changes WHERE assignee = %(assignee)s)""",
+    "desk": """(opened.desk = %(desk)s OR EXISTS (
+        SELECT FROM projections.desk_changes AS c
+        WHERE c.ticket = opened.ticket AND c.desk = %(desk)s))""",
+    "participant": """opened.ticket IN (
+        SELECT ticket FROM projections.desk_tickets WHERE requester = %(participant)s
+        UNION ALL SELECT ticket FROM projections.desk_copies WHERE copied = %(participant)s)""",
+}
+"""What leaves out most tickets that are not asked for, before their changes are looked at."""
+
+_ASKED: Mapping[str, LiteralString] = {
+    "state": "state = %(state)s",
+    "assignee": "assignee = %(assignee)s",
+    "desk": "desk = %(desk)s",
+    "participant": """(requester = %(participant)s OR (
+        SELECT on_list FROM projections.desk_copies AS c
+        WHERE c.ticket = as_they_are.ticket AND copied = %(participant)s
+          AND occurred_at <= %(at)s
+        ORDER BY position DESC LIMIT 1))""",
+}
+"""What has to hold of it at the instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the queue: which tickets are in it, since when, in which order."""
+
+    holds: LiteralString
+    since: LiteralString
+    order: LiteralString
+    behind: LiteralString
+
+
+_UNFINISHED = _Part(
+    holds="(finished_at IS NULL OR finished_at > %(at)s)",
+    since="COALESCE(written_at, opened_at)",
+    order="COALESCE(written_at, opened_at), number",
+    behind="(COALESCE(written_at, opened_at), number) > (%(since)s, %(behind)s)",
+)
+_FINISHED = _Part(
+    holds="finished_at <= %(at)s",
+    since="finished_at",
+    order="finished_at DESC, number DESC",
+    behind="(finished_at, number) < (%(since)s, %(behind)s)",
+)
+_PARTS: Mapping[TicketState | None, Sequence[_Part]] = {
+    None: (_UNFINISHED, _FINISHED),
+    TicketState.OPEN: (_UNFINISHED,),
+    TicketState.RESOLVED: (_UNFINISHED,),
+    TicketState.CLOSED: (_FINISHED,),
+    TicketState.MERGED: (_FINISHED,),
+}
+
+
+def _all_of(conditions: Mapping[str, LiteralString], given: Collection[str]) -> LiteralString:
+    held: list[LiteralString] = [held for name, held in conditions.items() if name in given]
+    return " AND ".join(held) or "true"
+
+
+def _tickets(part: _Part, given: Collection[str]) -> LiteralString:
+    """Tickets as the changes up to the instant made them, and whose turn it is in each.
+
+    All unfinished ones are looked at, since their threads say how long they have been silent; of
+    the finished, which are nearly all there are, no more than are shown.
+    """
+    behind = f"AND {part.behind}" if "behind" in given else ""
+    page = f"{behind} ORDER BY {part.order} LIMIT %(limit)s"
     return f"""
     WITH RECURSIVE
     as_they_are AS (
         SELECT ticket, number, requester, requester_kind, reason, channel, language, contract,
-               opened_at, event_id, sealed, COALESCE(state, 'open') AS state,
+               opened_at, finished_at, event_id, sealed, COALESCE(state, 'open') AS state,
                COALESCE(state_since, opened_at) AS state_since,
                COALESCE(changed.desk, opened.desk) AS desk, assignee, resolution
         FROM projections.desk_tickets AS opened CROSS JOIN LATERAL (
@@ -490,21 +579,11 @@ def _tickets(narrowed: LiteralString) -> LiteralString:
             FROM projections.desk_changes AS c
             WHERE c.ticket = opened.ticket AND occurred_at <= %(at)s
         ) AS changed
-        WHERE opened_at <= %(at)s AND {narrowed}
+        WHERE opened_at <= %(at)s AND {part.holds} AND {_all_of(_NARROWED, given)}
     ),
     asked AS (
-        SELECT * FROM as_they_are
-        WHERE (%(number)s::numeric IS NULL OR number = %(number)s)
-          AND (%(state)s::text IS NULL OR state = %(state)s)
-          AND (%(assignee)s::uuid IS NULL OR assignee = %(assignee)s)
-          AND (%(desk)s::text IS NULL OR desk = %(desk)s)
-          AND (%(requester_kind)s::text IS NULL OR requester_kind = %(requester_kind)s)
-          AND (%(opened_until)s::timestamptz IS NULL OR opened_at <= %(opened_until)s)
-          AND (%(participant)s::uuid IS NULL OR requester = %(participant)s OR (
-              SELECT on_list FROM projections.desk_copies AS c
-              WHERE c.ticket = as_they_are.ticket AND copied = %(participant)s
-                AND occurred_at <= %(at)s
-              ORDER BY position DESC LIMIT 1))
+        SELECT * FROM as_they_are WHERE {_all_of(_ASKED, given)}
+        {page if part is _FINISHED else ""}
     ), {_FAMILY}, {_THREAD},
     last_public AS (
         -- Whoever is away still has to answer: what their program says changes nobody's turn.
@@ -515,54 +594,94 @@ def _tickets(narrowed: LiteralString) -> LiteralString:
            channel, language, contract, resolution, opened_at, written_at AS last_public_at,
            CASE WHEN state <> 'open' THEN NULL WHEN participation = 'staff' THEN 'requester'
                 ELSE 'staff' END AS waiting_for,
-           event_id, sealed
-    FROM asked LEFT JOIN last_public ON root = ticket
-    ORDER BY COALESCE(written_at, opened_at), number
+           event_id, sealed, {part.since} AS since
+    FROM asked LEFT JOIN last_public ON root = ticket WHERE true {page}
     """  # noqa: S608  literals alone
 
 
-_TICKETS = _tickets("true")
-_UNFINISHED_TICKETS = _tickets(_UNFINISHED)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a ticket stands in the queue.
+
+    Attributes:
+        part: among the unfinished, or the finished behind them.
+        since: silent or finished since then; among equals the number decides.
+    """
+
+    part: _Part
+    since: datetime
+    line: TicketLine
 
 
 def ticket_lines(
-    connection: Connection, asked: TicketFilter, at: datetime
+    connection: Connection,
+    asked: TicketFilter,
+    at: datetime,
+    *,
+    behind: Place | None = None,
+    limit: int | None = None,
 ) -> tuple[TicketLine, ...]:
-    """The tickets asked for, the longest silent first.
+    """The tickets asked for: unfinished, the longest silent first, then finished, the last first.
 
     Args:
         connection: in a transaction in which the projection stands still.
         asked: which ones.
         at: the instant; what occurred later is left aside.
+        behind: only those behind this place, that ``ticket_place`` gave for the same question.
+        limit: how many at most, all where None.
     """
-    return _ticket_lines(connection, asked, at, number=None)
+    parts = _PARTS[asked.state]
+    if behind is not None:
+        parts = parts[parts.index(behind.part) :]
+    lines: list[TicketLine] = []
+    for part in parts:
+        left = None if limit is None else limit - len(lines)
+        if left == 0:
+            break
+        more: dict[str, Any] = {}
+        if behind is not None and behind.part is part:
+            more = {"since": behind.since, "behind": behind.line.number}
+        lines += (place.line for place in _places(connection, part, asked, at, left, **more))
+    return tuple(lines)
+
+
+def ticket_place(
+    connection: Connection, asked: TicketFilter, at: datetime, number: int
+) -> Place | None:
+    """Where a ticket stands among those asked for; None where it is not among them."""
+    for part in _PARTS[asked.state]:
+        for place in _places(connection, part, asked, at, None, number=number):
+            return place
+    return None
 
 
 def ticket_line(connection: Connection, number: int, at: datetime) -> TicketLine | None:
     """A ticket by its number; None where there is none at that instant."""
-    lines = _ticket_lines(connection, TicketFilter(), at, number=number)
-    return lines[0] if lines else None
+    place = ticket_place(connection, TicketFilter(), at, number)
+    return None if place is None else place.line
 
 
-def _ticket_lines(
-    connection: Connection, asked: TicketFilter, at: datetime, *, number: int | None
-) -> tuple[TicketLine, ...]:
-    cursor = connection.cursor(row_factory=class_row(TicketLine))
-    is_unfinished = asked.state in {TicketState.OPEN, TicketState.RESOLVED}
-    cursor.execute(
-        _UNFINISHED_TICKETS if is_unfinished else _TICKETS,
-        {
-            "at": at,
-            "number": number,
-            "state": asked.state and asked.state.value,
-            "assignee": asked.assignee,
-            "desk": asked.desk and asked.desk.value,
-            "requester_kind": asked.requester_kind and asked.requester_kind.value,
-            "opened_until": asked.opened_until,
-            "participant": asked.participant,
-        },
-    )
-    return tuple(cursor.fetchall())
+def _places(
+    connection: Connection,
+    part: _Part,
+    asked: TicketFilter,
+    at: datetime,
+    limit: int | None,
+    **more: Any,
+) -> list[Place]:
+    wanted = {
+        "state": asked.state and asked.state.value,
+        "assignee": asked.assignee,
+        "desk": asked.desk and asked.desk.value,
+        "requester_kind": asked.requester_kind and asked.requester_kind.value,
+        "opened_until": asked.opened_until,
+        "participant": asked.participant,
+        **more,
+    }
+    given = {name for name, value in wanted.items() if value is not None}
+    cursor = connection.cursor(row_factory=dict_row)
+    rows = cursor.execute(_tickets(part, given), {**wanted, "at": at, "limit": limit})
+    return [Place(part, since=row.pop("since"), line=TicketLine(**row)) for row in rows]
 
 
 _MESSAGES: LiteralString = f"""

@@ -1,5 +1,6 @@
 """Commands that answer from the read models: check, billing, history, study."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -20,7 +21,7 @@ from handlers.cli.arguments import (
     read_who_pays,
 )
 from handlers.cli.output import by_field, say, show_time, table, write_json
-from handlers.faults import InvalidInput
+from handlers.faults import DatabaseVersion, InvalidInput
 
 if TYPE_CHECKING:
     from handlers.composition import Acta
@@ -48,7 +49,8 @@ def check(
         str,
         typer.Argument(
             metavar="THING",
-            help="What for: content; module:NAME; or plan:ID:administer, to look after a plan.",
+            # Not plan:ID:administer: where help is shown, :id: is an emoji.
+            help="What for: content; module:NAME; or plan:UUID:administer, to look after a plan.",
         ),
     ],
     *,
@@ -107,12 +109,21 @@ def _read_language(text: str | None) -> str | None:
 
 
 def _language_of(acta: "Acta", answer: "AccessAnswer") -> str | None:
-    """The language that the account was registered with; None where there is no account."""
+    """The language of the account, else of the invitation; None where neither tells one."""
     from domain.account import UserRegistered
+    from domain.invitation import InvitationSent
 
-    first = None if answer.account is None else acta.store.first_of(answer.account)
-    registered = None if first is None else first.event
-    return registered.language if isinstance(registered, UserRegistered) else None
+    # What cannot be read leaves the answer in doubt (X6), and is said all the same.
+    with suppress(DatabaseVersion):
+        stream = answer.account
+        if stream is None and answer.evidence:
+            invited = acta.store.event(answer.evidence[0].event_id)
+            stream = None if invited is None else invited.stream
+        first = None if stream is None else acta.store.first_of(stream)
+        event = None if first is None else first.event
+        if isinstance(event, UserRegistered | InvitationSent):
+            return event.language
+    return None
 
 
 def _contact_json(opened: "OpenedContact") -> dict[str, Any]:
@@ -129,9 +140,11 @@ def _contact_json(opened: "OpenedContact") -> dict[str, Any]:
 def _show_check(answer: "AccessAnswer", thing: str, contacts: "tuple[OpenedContact, ...]") -> None:
     say(f"{'yes' if answer.allowed else 'no'}: {thing} at {answer.at.isoformat()}")
     say(f"account: {answer.account or 'none'}")
+    several = len({obstacle.contract for obstacle in answer.obstacles} - {None}) > 1
     for obstacle in answer.obstacles:
+        of = f", contract {obstacle.contract}" if several and obstacle.contract else ""
         missing = f" ({', '.join(obstacle.missing)})" if obstacle.missing else ""
-        say(f"in the way, {obstacle.rule}: {obstacle.message}{missing}")
+        say(f"in the way, {obstacle.rule}{of}: {obstacle.message}{missing}")
         say(f"    {obstacle.remedy}")
         say(f"    Whom to contact: {obstacle.contact}")
     for opened in contacts:

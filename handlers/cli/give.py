@@ -193,8 +193,9 @@ def erase(
     """Erase a person's data for good: the facts stay, the person in them becomes unreadable.
 
     The account is closed, and from then on answers by account:ID or person:ID alone, which this
-    prints. Buyer data of tax documents stays readable until its legal term ends. Whoever was
-    invited and never had an account is erased likewise.
+    prints. Buyer data of tax documents stays readable until its legal term ends. Whoever has no
+    account is erased likewise: somebody who was invited, wrote to the desk or is named by a
+    contract.
     """
     from domain.account import ErasePerson
     from handlers.composition import open_ledger
@@ -218,7 +219,7 @@ def _confirm(acta: "Acta", who: str, at: datetime) -> None:
     directory = Directory(acta.store)
     account, person = directory.account(who, at=at), directory.person(who, at=at)
     if account is None and person is not None:
-        tell(f"This erases for good whoever was invited as person {person}.")
+        tell(f"This erases for good person {person}, who has no account.")
     else:
         tell(f"This erases for good whoever holds the account {account or 'meant'}.")
     tell("Type yes to go on:")

@@ -35,6 +35,8 @@ __all__ = ["ticket", "tickets"]
 
 DEADLINE_SECONDS = 5.0
 A_CENTURY_DAYS = 36_500
+PAGE = 50
+MOST_AT_ONCE = 1000
 
 # Spelled out, since reading them from the domain would slow every command's start.
 State = Literal["open", "resolved", "closed", "merged"]
@@ -195,16 +197,36 @@ def tickets(
             help="Opened so many days of 24 hours before, or more.",
         ),
     ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit", metavar="N", min=1, max=MOST_AT_ONCE, help="How many tickets at most."
+        ),
+    ] = PAGE,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            "--after",
+            metavar="N",
+            min=1,
+            help="Number of the last ticket of the page before; give its --at too.",
+        ),
+    ] = None,
     at: At = None,
     actor: Asker = "system",
     at_least: AtLeast = 0,
     deadline_seconds: Deadline = DEADLINE_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Show the queue of the support desk, the longest silent first; subjects may stay sealed.
+    """Show the queue of the support desk; subjects may stay sealed.
 
-    A ticket waits for staff or for its requester: for whom did not write last. A person is shown
-    tickets of their own, and those on whose copy list they are.
+    Unfinished tickets come first, the longest silent before the others; then those closed or
+    merged, the last finished first. A ticket waits for staff or for its requester: for whom did not
+    write last. A person is shown tickets of their own, and those on whose copy list they are.
+
+    A long list comes in pages, and each says how to ask for the next, such as
+    acta tickets --limit 20 --after 17 --at 2026-03-01T09:00:00-03:00; in JSON the number is
+    next_after, null on the last page.
     """
     from handlers.composition import open_ledger
     from handlers.settings import read_settings
@@ -218,10 +240,17 @@ def tickets(
         opened_until=_days_before(asked_at, older_than_days),
     )
     with open_ledger(read_settings()) as acta:
-        answer = acta.tickets.tickets(asked, asker, asked_at, knowledge(at_least, deadline_seconds))
+        answer = acta.tickets.tickets(
+            asked,
+            asker,
+            asked_at,
+            knowledge(at_least, deadline_seconds),
+            after=after,
+            limit=limit,
+        )
     if as_json:
         lines = [_line_json(opened, answer.at) for opened in answer.tickets]
-        write_json({"tickets": lines, **_known(answer)})
+        write_json({"tickets": lines, "next_after": answer.next_after, **_known(answer)})
     else:
         _show_tickets(answer)
 
@@ -257,6 +286,8 @@ def _show_tickets(answer: "Tickets") -> None:
         "reason", "contract", "subject",
     )  # fmt: skip
     table(headers, [_row(opened, answer.at) for opened in answer.tickets])
+    if answer.next_after is not None:
+        say(f"there are more: --after {answer.next_after} --at {answer.at.isoformat()}")
     known_up_to(answer.position, degraded=answer.degraded)
 
 

@@ -77,6 +77,7 @@ def draft(command: Command, actor: Actor, situation: Situation) -> Draft:
         append = disclosure.draft(command, actor, situation)
     else:
         raise NotImplementedError(f"no aggregate takes {type(command).__name__}")
+    situation.say_who_was_found(append)
     return Draft(append, _registrant(actor, append))
 
 

@@ -8,6 +8,8 @@ from uuid import UUID, uuid5
 from domain.account import Account, Standing
 from domain.actor import Actor, ActorKind
 from domain.authority import may_open
+from domain.contract import ContractFact
+from domain.contract_link import ContractLinkFact
 from domain.disclosure import (
     OpeningSurroundings,
     OpenPersonalValue,
@@ -104,7 +106,9 @@ def _wanted(command: OpenPersonalValue, actor: Actor, situation: Situation) -> W
         # Before the look at the key, so that whoever erases in between is noticed.
         reads[erasure_of(owner)] = situation.store.version(erasure_of(owner))
     asker = situation.asker(actor).state
-    administers_owner = _administers(asker, event, situation)
+    administers_owner = _administers(asker, event, situation) or _knows_by_contract(
+        actor, asker, event, situation
+    )
     value = getattr(event, command.field)
     surroundings = OpeningSurroundings(
         allowed=may_open(actor, mark.purpose, owner, administers_owner=administers_owner)
@@ -133,3 +137,25 @@ def _administers(asker: Account, event: Event, situation: Situation) -> bool:
             return not administered.isdisjoint(roles)
         case _:
             return False
+
+
+def _knows_by_contract(actor: Actor, asker: Account, event: Event, situation: Situation) -> bool:
+    """Whether the asker's part in the event's contract now lets them know of whom (G1, C6).
+
+    Its contact knows who is linked to it; these know its contact and its validator.
+    """
+    if actor.kind is not ActorKind.PERSON or asker.standing is Standing.SUSPENDED:
+        return False
+    match event:
+        case ContractFact():
+            links = situation.contract_link(event.contract, actor.id).state.links(asker)
+            return links or _looks_after(actor, event.contract, situation)
+        case ContractLinkFact():
+            linked = situation.contract_link(event.contract, event.person).state.linked
+            return linked and _looks_after(actor, event.contract, situation)
+        case _:
+            return False
+
+
+def _looks_after(actor: Actor, contract: UUID, situation: Situation) -> bool:
+    return actor.id is not None and situation.contract(contract).state.contact == actor.id

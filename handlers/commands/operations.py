@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from psycopg import Connection
+
 from domain.actor import Actor
 from domain.operations import OPERATIONS, OperationsDecision, OperationsFact, Parking, decide
 from handlers.commands.situation import Situation
@@ -17,8 +19,9 @@ def draft(command: OperationsDecision, actor: Actor, situation: Situation) -> Ap
     Raises:
         Refused: a rule stands in the way.
     """
-    # The stream before the table: whoever decides meanwhile moves the stream, and this is decided
-    # again; what the read model has come to by then is in the table.
+    # Else a rebuild could apply the event before it knows that it is skipped.
+    connection = situation.hold_still(command.projection)
+    # Whoever decides meanwhile moves the stream, and this is decided again.
     made = situation.store.streams([OPERATIONS])[OPERATIONS]
     latest = max(
         (
@@ -30,16 +33,15 @@ def draft(command: OperationsDecision, actor: Actor, situation: Situation) -> Ap
         ),
         default=0,
     )
-    parking = _parking(situation, command.projection, command.stream, latest)
+    parking = _parking(connection, command.projection, command.stream, latest)
     append = Append()
     append.write(OPERATIONS, len(made), decide(command, actor, parking))
     return append
 
 
-def _parking(situation: Situation, projection: str, stream: UUID, latest: int) -> Parking | None:
+def _parking(connection: Connection, projection: str, stream: UUID, latest: int) -> Parking | None:
     """Where the stream is parked; a decision behind what the read model knows has been obeyed."""
-    with situation.store.database.connection() as connection:
-        known, event, position = parked_at(connection, projection, stream)
+    known, event, position = parked_at(connection, projection, stream)
     if event is None or position is None:
         return None
     return Parking(event, position, decided=latest > known)

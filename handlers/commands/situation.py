@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid5
+
+from psycopg import Connection
 
 from domain.account import Account, AccountFact, RegisterUser, Standing, account_decider
 from domain.actor import Actor, ActorKind
@@ -52,6 +54,7 @@ from handlers.store.append import Append, Claim, Found, Release
 from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore, HeldClaim
 from handlers.store.numbering import Numbering
+from projections.parked import hold_still
 
 __all__ = [
     "Claimed",
@@ -115,7 +118,8 @@ class Situation:
         self.invitation_expires_at = at + timedelta(days=invitation_days)
         self.desk_emails = desk_emails
         self.persons: set[UUID] = set()
-        self.numbering: Numbering | None = None
+        self.within: Connection | None = None
+        self._numbering: Numbering | None = None
         self._held = ExitStack()
         self._streams: dict[UUID, tuple[Recorded, ...]] = {}
         self._digests: dict[tuple[str, str], bytes] = {}
@@ -341,6 +345,15 @@ class Situation:
             found = self.store.vault.persons(kind, digests)
             self._people.update(((kind, digest), found.get(digest)) for digest in digests)
 
+    def say_who_was_found(self, append: Append) -> None:
+        """Whoever becomes known by an e-mail or RUT meanwhile is not put out: the append fails."""
+        single = [found for found in append.found if found.kind in ("email", "rut")]
+        self.find((found.kind, found.digest) for found in single)
+        append.found = [
+            replace(found, instead_of=self._people.get((found.kind, found.digest)))
+            for found in append.found
+        ]
+
     def notice(self, command: Command) -> None:
         """Remembers whom a command is about that was refused before anything was loaded.
 
@@ -401,16 +414,28 @@ class Situation:
 
         All is looked up anew afterwards: others may have written while this one waited.
         """
-        if self.numbering is None:
-            self.numbering = self._held.enter_context(self.store.numbering(counter))
+        if self._numbering is None:
+            self._numbering = self._held.enter_context(self.store.numbering(counter))
+            self.within = self._numbering.connection
             for looked_up in (self._streams, self._claims, self._people):
                 looked_up.clear()
-        return self.numbering.number
+        return self._numbering.number
+
+    # ------------------------------------------------------------ read models
+
+    def hold_still(self, projection: str) -> Connection:
+        """The transaction in which a read model stays as it is, until this is closed.
+
+        What is decided is appended in it: the read model goes on once that is committed.
+        """
+        self.within = self._held.enter_context(self.store.transaction())
+        hold_still(self.within, projection)
+        return self.within
 
     def close(self) -> None:
-        """Lets go of a number that was not taken."""
+        """Lets go of what is held, such as a number that was not taken."""
         self._held.close()
-        self.numbering = None
+        self._numbering, self.within = None, None
 
     # ------------------------------------------------------------ tickets
 

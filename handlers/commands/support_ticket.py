@@ -45,7 +45,7 @@ from handlers.commands.membership import UNLIMITED
 from handlers.commands.situation import TICKET_NUMBERS, Claimed, Loaded, Situation, named_by
 from handlers.store.append import Append, Claim, CountedClaim, Numbered, Uncounted
 
-__all__ = ["draft", "message_id_of", "tickets_of"]
+__all__ = ["draft", "mail_claim", "message_of", "tickets_of"]
 
 COPIES_MAX = 50
 """A mail to more people than this is a circular, and puts nobody on copy."""
@@ -84,9 +84,20 @@ def tickets_of(person: UUID) -> UUID:
     return uuid5(person, "tickets")
 
 
-def message_id_of(message_id: str, situation: Situation) -> Claimed:
-    """A Message-ID as it is found: it belongs to the ticket into which its mail was written."""
-    return "message_id", situation.store.vault.digest("message_id", message_id)
+def message_of(message: UUID) -> Claimed:
+    """A message by its id, which no other has, in whatever ticket: it is moved by it (T7)."""
+    return "message", message.bytes
+
+
+def mail_of(message_id: str, situation: Situation) -> UUID:
+    """A mail by an id that nobody can guess or turn back into its Message-ID."""
+    digest = situation.store.vault.digest("message_id", message_id)
+    return UUID(bytes=digest[:16], version=4)
+
+
+def mail_claim(mail: UUID) -> Claimed:
+    """A mail as it is found: it belongs to the ticket into which it was written."""
+    return "mail", mail.bytes
 
 
 # ---------------------------------------------------------------- opening
@@ -100,6 +111,7 @@ def _open(command: OpenTicket, actor: Actor, situation: Situation) -> Append:
     surroundings = TicketSurroundings(
         number=number,
         id_taken=ticket.version > 0,
+        message_taken=_is_written(command.message, situation),
         contract_known=_is_contract(command.contract, append, situation),
         requester=requester,
     )
@@ -161,6 +173,10 @@ def _kind(email: str, person: UUID, contract: UUID | None, situation: Situation)
     return RequesterKind.CONTRACTOR if made_by_contract else RequesterKind.ACCOUNT_OWNER
 
 
+def _is_written(message: UUID, situation: Situation) -> bool:
+    return situation.claim(message_of(message)) is not None
+
+
 def _is_contract(contract: UUID | None, append: Append, situation: Situation) -> bool:
     if contract is None:
         return False
@@ -207,11 +223,13 @@ def _receive(command: ReceiveMail, actor: Actor, situation: Situation) -> Append
     surroundings = TicketSurroundings(
         number=number,
         id_taken=opens and ticket.version > 0,
+        message_taken=_is_written(command.message, situation),
         contract_known=_is_contract(command.contract, append, situation),
         requester=requester,
         participants=sorting.participants,
         requester_erased=not opens and _is_erased(ticket.state, append, situation),
         placement=sorting.placement,
+        mail=_own_mail(command, situation),
         follows_number=sorting.follows_number,
         copies=_copies(command, sorting, situation),
     )
@@ -251,12 +269,18 @@ def _sort(command: ReceiveMail, situation: Situation) -> Sorting:
 
 def _came_before(command: ReceiveMail, sender: UUID, situation: Situation) -> bool:
     """A mail by this Message-ID from this sender: another's with the same one is another mail."""
-    for message_id in parse_message_ids(command.message_id)[:1]:
-        held = situation.claim(message_id_of(message_id, situation))
-        if held is not None:
-            mails = situation.ticket_by_id(held.holder).state.mails
-            return message_id in mails and mails[message_id][1] == sender
-    return False
+    mail = _own_mail(command, situation)
+    held = None if mail is None else situation.claim(mail_claim(mail))
+    if mail is None or held is None:
+        return False
+    mails = situation.ticket_by_id(held.holder).state.mails
+    return mail in mails and mails[mail][1] == sender
+
+
+def _own_mail(command: ReceiveMail | ReplyToTicket, situation: Situation) -> UUID | None:
+    """The mail that a command brings; None where it bears no Message-ID."""
+    own = parse_message_ids(command.message_id)
+    return mail_of(own[0], situation) if own else None
 
 
 def _pointed_to(
@@ -266,11 +290,11 @@ def _pointed_to(
     named = dict.fromkeys(
         parse_message_ids(command.in_reply_to) + parse_message_ids(command.references)
     )
-    claims = {message_id: message_id_of(message_id, situation) for message_id in named}
-    situation.look_up(claims.values())
+    mails = {message_id: mail_of(message_id, situation) for message_id in named}
+    situation.look_up(mail_claim(mail) for mail in mails.values())
     numbers = ticket_numbers(command.subject)
     numbered = situation.store.numbered(TICKET_NUMBERS, numbers) if numbers else {}
-    held = {message_id: situation.claim(claimed) for message_id, claimed in claims.items()}
+    held = {message_id: situation.claim(mail_claim(mail)) for message_id, mail in mails.items()}
     holders = {claim.holder for claim in held.values() if claim is not None}
     situation.look_up_streams(holders | {*numbered.values()})
     found: dict[UUID, tuple[Loaded[Ticket], set[str]]] = {}
@@ -279,19 +303,19 @@ def _pointed_to(
         found.setdefault(current.stream, (current, set()))
     for message_id, claim in held.items():
         if claim is not None:
-            current = _current(claim.holder, message_id, situation)
+            current = _current(claim.holder, mails[message_id], situation)
             found.setdefault(current.stream, (current, set()))[1].add(message_id)
     return found
 
 
-def _current(ticket: UUID, message_id: str | None, situation: Situation) -> Loaded[Ticket]:
+def _current(ticket: UUID, mail: UUID | None, situation: Situation) -> Loaded[Ticket]:
     """Where a ticket went that was merged, or where a mail is that was split off."""
     loaded = situation.ticket_by_id(ticket)
-    mail = loaded.state.mails.get(message_id or "")
+    written = None if mail is None else loaded.state.mails.get(mail)
     seen: set[UUID] = set()
     while loaded.stream not in seen:
         seen.add(loaded.stream)
-        split_off = None if mail is None else loaded.state.split_off.get(mail[0])
+        split_off = None if written is None else loaded.state.split_off.get(written[0])
         onward = split_off or loaded.state.merged_into
         if onward is None:
             break
@@ -353,6 +377,8 @@ def _reply(command: ReplyToTicket, actor: Actor, situation: Situation) -> Append
     ticket = _current(named.stream, None, situation) if named.version else named
     family = list(_family(ticket, situation))
     surroundings = TicketSurroundings(
+        message_taken=_is_written(command.message, situation),
+        mail=_own_mail(command, situation),
         participants=_participants(family),
         requester_erased=_is_erased(ticket.state, append, situation),
     )
@@ -450,7 +476,9 @@ def _written(
             case TicketResolved() | TicketClosed() | TicketMerged():
                 append.uncounted.append(Uncounted(tickets_of(event.person), event.ticket))
             case TicketReplied():
-                _keep_message_id(append, event, situation)
+                claimed = message_of(event.message)
+                append.claimed.append(Claim(*claimed, holder=event.ticket, person=event.ticket))
+                _keep_mail(append, event, situation)
             case _:
                 pass
     return append
@@ -462,11 +490,11 @@ def _count(append: Append, event: TicketOpened | TicketReopened) -> None:
     )
 
 
-def _keep_message_id(append: Append, event: TicketReplied, situation: Situation) -> None:
+def _keep_mail(append: Append, event: TicketReplied, situation: Situation) -> None:
     """A thread stays whole whoever is erased, so the ticket itself is whom the claim is for."""
-    if event.message_id is None:
+    if event.mail is None:
         return
-    claimed = message_id_of(event.message_id, situation)
+    claimed = mail_claim(event.mail)
     # One that another mail bears already leads there, and nowhere else.
     if situation.claim(claimed) is None:
         append.claimed.append(Claim(*claimed, holder=event.ticket, person=event.ticket))

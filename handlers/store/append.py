@@ -80,11 +80,17 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How a person is found from now on: by digest of an e-mail, RUT or phone."""
+    """How a person is found from now on: by digest of an e-mail, RUT or phone.
+
+    Attributes:
+        instead_of: whom the decision saw found by this e-mail or RUT; the append fails where it
+            is somebody else by now.
+    """
 
     kind: str
     digest: bytes
     person: UUID
+    instead_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

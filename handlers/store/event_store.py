@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+from psycopg import Connection
 
 from domain.actor import Actor
 from domain.event import Recorded
@@ -16,7 +17,7 @@ from handlers.store.append import Append
 from handlers.store.arrays import Byteas, Texts
 from handlers.store.database import Database, reachable, unavailable
 from handlers.store.mapper import needed_keys, seal_event, to_payload, to_recorded
-from handlers.store.numbering import Counters, Numbering
+from handlers.store.numbering import Counters, Numbering, roll_back
 from handlers.store.reader import Row, head, read_rows, settled_position
 from handlers.store.recorder import ApplicationLog, Envelope
 from handlers.store.vault import Vault
@@ -112,15 +113,30 @@ class EventStore:
         with reachable(), self._counters.numbering(counter) as numbering:
             yield numbering
 
+    @contextmanager
+    def transaction(self) -> Generator[Connection]:
+        """A transaction that ends with nothing written, unless an append commits it.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        with reachable(), self.database.connection() as connection:
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                roll_back(connection)
+
     def append(
-        self, append: Append, envelope: CommandEnvelope, numbering: Numbering | None = None
+        self, append: Append, envelope: CommandEnvelope, within: Connection | None = None
     ) -> StoredReceipt:
         """Writes events, what goes alongside and the receipt, all or nothing.
 
         Args:
             append: what is written.
             envelope: the command that it answers.
-            numbering: the number that one of the events bears, if one does.
+            within: has the transaction that holds what this rests on, such as the number that one
+                of the events bears; it is committed. One of its own where there is none.
 
         Raises:
             Conflict: another writer was first; nothing was written.
@@ -144,7 +160,7 @@ class EventStore:
         positions = self._write(
             stored,
             self._recorded_with(envelope, event_ids, append.reads, alongside, receipt),
-            numbering,
+            within,
         )
         if append.erased is not None:
             self.vault.forget()
@@ -183,17 +199,17 @@ class EventStore:
         self,
         stored: Sequence[StoredEvent],
         envelope: Envelope,
-        numbering: Numbering | None = None,
+        within: Connection | None = None,
     ) -> Sequence[int]:
         try:
-            if numbering is not None:
-                return self._log.append_within(numbering.connection, stored, envelope)
+            if within is not None:
+                return self._log.append_within(within, stored, envelope)
             return self._log.append(stored, envelope)
         except IntegrityError as error:
             self.vault.forget()
             raise Conflict(str(error)) from error
         except OperationalError as error:
-            if numbering is not None:
+            if within is not None:
                 # The next attempt looks whether it was written, and has another number if not.
                 raise Conflict(str(error)) from error
             raise unavailable(str(error)) from error

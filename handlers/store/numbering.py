@@ -15,7 +15,7 @@ from psycopg import Connection
 
 from handlers.store.database import Database
 
-__all__ = ["Counters", "Numbering"]
+__all__ = ["Counters", "Numbering", "roll_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Counters:
                 assert row is not None  # noqa: S101  the function gives one row
                 yield Numbering(counter, row[0], connection)
             finally:
-                _roll_back(connection)
+                roll_back(connection)
 
 
-def _roll_back(connection: Connection) -> None:
+def roll_back(connection: Connection) -> None:
     """Ends what has not been committed; a connection that was lost has ended by itself."""
     with suppress(psycopg.OperationalError):
         connection.rollback()

@@ -324,7 +324,7 @@ def test_only_what_was_published_is_downloaded_and_read(
 def test_people_read_for_themselves_while_they_are_linked(command: ContractLinkDecision) -> None:
     """Nobody for anybody else, and nobody who is suspended, closed or unlinked."""
     link = a_link(linked(), downloaded())
-    link.when(asks(command, stranger)).then_refused("G1")
+    link.when(asks(command, stranger)).then_refused("G1", remedy_contains="its owner do it.")
     link.when(asks(command, owner, account=Account())).then_refused("A1")
     for fact in (suspended, closed):
         link.when(asks(command, owner, account=account_after(*ready, fact))).then_refused("A10")

@@ -117,7 +117,8 @@ def message(number: int = 1, ticket: UUID = TICKET, **fields: Any) -> TicketRepl
 
 
 opened = opening()
-first = message(1, message_id="first@mail.example")
+FIRST_MAIL, SECOND_MAIL = UUID(int=4101), UUID(int=4102)
+first = message(1, mail=FIRST_MAIL, message_id="first@mail.example")
 second = message(2, placement=PlacementReason.IN_REPLY_TO)
 copied: PersonCopied = fact(PersonCopied, copied=COPIED, address="copia@example.com")
 resolved: TicketResolved = fact(TicketResolved, resolution=Resolution.SOLVED)
@@ -301,7 +302,7 @@ def test_a_mail_in_the_thread_is_added_with_the_reason_for_its_place() -> None:
     )
     rejected = (Rejection(OTHER_TICKET, OTHER_NUMBER, RejectionReason.OTHER_THREAD_NEARER),)
     placement = placed(rejected=rejected)
-    ticket().when(when(wish, system, requester=ANA, placement=placement)).then(
+    ticket().when(when(wish, system, requester=ANA, placement=placement, mail=SECOND_MAIL)).then(
         message(
             2,
             placement=PlacementReason.IN_REPLY_TO,
@@ -312,9 +313,10 @@ def test_a_mail_in_the_thread_is_added_with_the_reason_for_its_place() -> None:
                     reason=RejectionReason.OTHER_THREAD_NEARER,
                 ),
             ),
+            mail=SECOND_MAIL,
             message_id="second@mail.example",
             in_reply_to="first@mail.example",
-            references=("zero@mail.example", "first@mail.example"),
+            references="zero@mail.example first@mail.example",
             subject="Re: No puedo entrar",
             body="¿Sigue?",
             attachments=(Attachment(sha256="ab" * 32, media_type="image/png", size_bytes=3),),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 from hypothesis import strategies as st
@@ -62,6 +62,11 @@ def address_of(person: UUID) -> str:
     return f"person{PEOPLE.index(person)}@example.com"
 
 
+def mail_of(message_id: str) -> UUID:
+    """A mail by its Message-ID."""
+    return uuid5(NAMESPACE_URL, message_id)
+
+
 @dataclass(slots=True)
 class Desk:
     """What a ledger would know.
@@ -86,7 +91,7 @@ class Desk:
         before = self.tickets.get(event.ticket, Ticket())
         self.tickets[event.ticket] = ticket_decider.evolve(before, event)
         self.told.append(event)
-        if isinstance(event, TicketReplied) and event.message_id is not None:
+        if isinstance(event, TicketReplied) and isinstance(event.message_id, str):
             self.mails.setdefault(event.message_id, event.ticket)
 
     def current(self, ticket: UUID, message: UUID | None = None) -> Ticket:
@@ -113,7 +118,7 @@ class Desk:
             TicketStanding.RESOLVED: ThreadState.RESOLVED,
         }
         now = {
-            message_id: self.current(ticket, self.tickets[ticket].mails[message_id][0]).id
+            message_id: self.current(ticket, self.tickets[ticket].mails[mail_of(message_id)][0]).id
             for message_id, ticket in self.mails.items()
         }
         return [
@@ -203,6 +208,7 @@ class SupportDeskMachine(RuleBasedStateMachine):
             requester=Requester(sender),
             participants=self.desk.participants(ticket),
             placement=placement,
+            mail=mail_of(own_id),
         )
         self._decide(command, system, ticket, surroundings)
 
@@ -291,7 +297,7 @@ class SupportDeskMachine(RuleBasedStateMachine):
     def a_message_is_found_where_it_is(self) -> None:
         """T2: a reply to any mail leads to the ticket that has it now."""
         for message_id, ticket in self.desk.mails.items():
-            message, _ = self.desk.tickets[ticket].mails[message_id]
+            message, _ = self.desk.tickets[ticket].mails[mail_of(message_id)]
             assert message in self.desk.current(ticket, message).messages
 
     @invariant()

@@ -112,6 +112,45 @@ def test_whoever_is_the_contact_no_longer_knows_nobody_any_more(
     assert opened(told, agreement, olga.itself) == set()
 
 
+def named_in_check(told: Chronicle, worker: Worker, asker: Actor) -> set[str]:
+    """Whom a check of the module names to the asker, out of those it says to contact."""
+    told.acta.projector.catch_up()
+    queries = told.acta.queries
+    answer = queries.check(f"account:{worker.account}", "module:documentation", NEXT)
+    assert {each.kind for each in answer.contacts} >= {"contact"}
+    return {
+        each.contact.kind
+        for each in queries.contacts(answer, asker)
+        if each.personal["name"] is not None
+    }
+
+
+@pytest.mark.rule("G1", "C6", "X2")
+def test_a_check_names_contact_and_validator_to_whom_the_contract_does(
+    told: Chronicle, agreement: Agreement
+) -> None:
+    """Not to whoever was unlinked, though it says that the contact is to be asked; nor others."""
+    olga, pepe = told.join(agreement, OLGA), told.join(agreement, PEPE)
+    told.publish(agreement)
+    stranger = told.join(told.agree(), "otra@obras.example.com")
+    both = {"contact", "validator"}
+    for asker, known in (
+        (olga.itself, both),
+        (pepe.itself, both),
+        (agreement.its_contact, both),
+        (stranger.itself, set[str]()),
+        (Actor(kind=ActorKind.PERSON), set[str]()),
+        (SYSTEM, set[str]()),
+        (STAFF, both),
+    ):
+        assert named_in_check(told, olga, asker) == known, asker.kind
+    told.by(olga, agreement, PersonUnlinked, reason=LEFT, at=NEXT)
+    told.name_contact(agreement, uuid4(), "otra@example.com", at=NEXT)
+    assert named_in_check(told, olga, olga.itself) == set()
+    told.on(pepe, AccountSuspended, at=NEXT, **SECURITY)
+    assert named_in_check(told, pepe, pepe.itself) == set()
+
+
 @pytest.mark.rule("G1", "A10")
 def test_the_suspended_know_nobody_but_themselves(told: Chronicle, agreement: Agreement) -> None:
     """Neither by a link nor as the contact, until they are reinstated."""

@@ -55,7 +55,7 @@ from domain.event import Event
 from domain.invitation import InviteeErased
 from domain.subscription import StartSubscription
 from handlers.commands.situation import contract_link_of
-from handlers.composition import Acta
+from handlers.composition import Acta, open_ledger
 from handlers.ledger import Receipt
 from handlers.store.database import connect
 from handlers.store.directory import Directory
@@ -648,6 +648,35 @@ def test_naming_one_contact_at_once_makes_one_person(story: Story) -> None:
             assert story.ask(
                 linking(SignedContract(each.contract, person_at(email))), person_at(email)
             ).events
+
+
+@pytest.mark.rule("A3", "C6")
+@pytest.mark.parametrize("first", ["named", "registered"])
+def test_whoever_registers_while_they_are_named_is_one_person(
+    database: TestDatabase, first: str
+) -> None:
+    """Whichever is written first: by their e-mail they act for the holder."""
+    meanwhile: list[Callable[[], object]] = []
+
+    def reached(point: str) -> None:
+        if point == "before append" and meanwhile:
+            meanwhile.pop()()
+
+    with (
+        open_ledger(database.settings(), reached=reached) as acta,
+        open_ledger(database.settings()) as other,
+    ):
+        story, beside = Story(acta), Story(other)
+        naming, registering = opening(contact_email=BRUNO), registration(BRUNO, at=LATER)
+        if first == "named":
+            meanwhile.append(lambda: beside.ask(naming, MANAGER))
+            story.ask(registering, SOMEBODY)
+        else:
+            meanwhile.append(lambda: beside.ask(registering, SOMEBODY))
+            story.ask(naming, MANAGER)
+        contact = SignedContract(naming.contract, person_at(BRUNO))
+        assert story.ask(linking(contact, address(1)), contact.contact).events
+        assert facts(story, ContactNamed)[0].contact == facts(story, UserRegistered)[0].person
 
 
 @pytest.mark.rule("A11")

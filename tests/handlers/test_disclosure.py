@@ -10,6 +10,8 @@ import pytest
 
 from domain.account import ErasePerson, ReinstateAccount, SuspendAccount, SuspensionReason
 from domain.actor import Actor, ActorKind
+from domain.contract import ContactNamed, ValidatorNamed
+from domain.contract_link import PersonLinked
 from domain.disclosure import OpeningReason, OpenPersonalValue, PersonalValueOpened
 from domain.event import Recorded
 from domain.membership import RemoveMember
@@ -35,6 +37,7 @@ from tests.handlers.stories import (
     Story,
     capture,
 )
+from tests.handlers.test_contracts import link, sign, unlinking
 from tests.handlers.test_ledger import at_once
 
 STAFF = Actor(kind=ActorKind.SUPPORT_STAFF, id=UUID(int=9))
@@ -348,6 +351,34 @@ def test_processes_with_the_same_command_leave_one_record(
     answers.close()
     assert values == [[ANA] * 10] * PROCESSES
     assert [entry.command_id for entry in records(story)] == [known_as for _, known_as in askings]
+
+
+@pytest.mark.rule("G1", "C6")
+def test_people_of_a_contract_know_each_other_as_far_as_it_lets_them(story: Story) -> None:
+    """Its contact knows who is linked, and they know it and the validator: now, and nobody else."""
+    contract, other = sign(story), sign(story, contact_email="otra@example.com")
+    ana, bruno = link(story, contract), link(story, contract, BRUNO)
+    anas, _ = [each.event_id for each in story.events() if isinstance(each.event, PersonLinked)]
+    validator, contact = [
+        each.event_id
+        for each in story.events(contract.id)
+        if isinstance(each.event, ValidatorNamed | ContactNamed)
+    ]
+    stranger = link(story, other, "eva@example.com")
+
+    def opened(actor: Actor) -> list[str]:
+        asked = (wish(anas), wish(validator, "name"), wish(contact, "name"))
+        return [told(opening(story.acta, command, actor)) for command in asked]
+
+    assert opened(contract.contact) == [ANA, "Vera Sanz", "Inés Cano"]
+    assert opened(bruno.itself) == ["G1", "Vera Sanz", "Inés Cano"]
+    assert opened(stranger.itself) == opened(other.contact) == ["G1"] * 3
+    story.ask(unlinking(contract, ana), contract.contact)
+    assert opened(ana.itself) == [ANA, "G1", "G1"]
+    assert opened(contract.contact) == ["G1", "Vera Sanz", "Inés Cano"]
+    suspend = SuspendAccount(at=BEGINNING, account=bruno.who, reason=SuspensionReason.SECURITY)
+    story.ask(suspend, MANAGER)
+    assert opened(bruno.itself) == ["G1"] * 3
 
 
 # ---------------------------------------------------------------- erasure

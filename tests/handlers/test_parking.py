@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -32,6 +32,7 @@ from projections.account_history import AccountHistory
 from projections.parked import ParkedStream, parked_among, parked_streams
 from projections.projection import Projection
 from tests.conftest import TestDatabase
+from tests.handlers.store.waiting import sessions_waiting, wait_until
 from tests.handlers.stories import AUDITOR, BEGINNING, BRUNO, MANAGER, Member, Story
 from tests.projections.contents import Contents, contents, rebuild
 from tests.projections.contract_lives import tell_of_contracts
@@ -593,6 +594,39 @@ def test_one_is_rebuilt_while_the_others_stay_parked(story: Story) -> None:
     for projection in PROJECTIONS:
         rebuild(acta, projection)
         assert all_of(acta) == expected
+
+
+@pytest.mark.rule("X6")
+def test_a_rebuild_meanwhile_does_not_apply_what_is_being_skipped(database: TestDatabase) -> None:
+    """It waits until the decision is there; else the event would stay until the next rebuild."""
+    rebuilding: list[Future[None]] = []
+
+    def rebuild_by_a_mended_program(point: str) -> None:
+        if point == "before append" and deciding:
+            rebuilding.append(pool.submit(rebuild, mended, Access()))
+            wait_until(lambda: rebuilding[0].done() or sessions_waiting(database) > 0)
+
+    deciding = False
+    with (
+        open_ledger(database.settings(), reached=rebuild_by_a_mended_program) as acta,
+        open_ledger(database.settings()) as mended,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        story = Story(acta)
+        ana = story.register()
+        suspend_and_reinstate(story, ana)
+        _, suspended, _ = story.events(ana.account)
+        with stumbling(Access, {suspended.event_id}):
+            acta.projector.catch_up()
+        deciding = True
+        skip(story, Access, ana.account, suspended.position)
+        deciding = False
+        rebuilding[0].result()
+        acta.projector.catch_up()
+        incremental = all_of(acta)
+        rebuild(acta)
+        assert incremental == all_of(acta)
+        assert incremental[1] == ()
 
 
 # ---------------------------------------------------------------- crashes, and two at once

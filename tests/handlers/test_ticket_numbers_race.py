@@ -171,7 +171,7 @@ def test_whoever_stands_still_with_a_number_is_passed_over(
             late = Append(numbered=[Numbered(TICKET_NUMBERS, 1, uuid4())])
             envelope = CommandEnvelope(uuid4(), SYSTEM, BEGINNING, None, frozenset())
             with pytest.raises(Conflict):
-                standing_still.store.append(late, envelope, numbering)
+                standing_still.store.append(late, envelope, numbering.connection)
         # And is free to go on.
         standing_still.ledger.ask(mail(uuid4(), "one@example.com"), SYSTEM, uuid4())
     assert acta.store.numbered(TICKET_NUMBERS, [1, 2, 3]).keys() == {1, 2}

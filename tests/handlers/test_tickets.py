@@ -223,6 +223,34 @@ def test_the_same_mail_from_two_mailboxes_is_recorded_once(story: Story) -> None
     assert reply_by(story, answer_to(first)).ticket == opened.ticket
 
 
+@pytest.mark.rule("T7", "T8")
+def test_the_id_of_a_message_is_its_own_in_whatever_ticket(story: Story) -> None:
+    """Messages are moved by their ids: one with another's would go, or bring that, along."""
+    first = mail()
+    opened_by(story, first)
+    second = opened_by(story, mail(BRUNO)).number
+    for again in (
+        about(ReplyToTicket, second, message=first.message, body="?"),
+        calling(BRUNO).model_copy(update={"message": first.message}),
+    ):
+        assert story.refusal(again, STAFF).rule == "T8"
+    received = mail(BRUNO).model_copy(update={"message": first.message})
+    assert story.refusal(received, SYSTEM).rule == "T8"
+
+
+@pytest.mark.rule("T8")
+def test_one_id_given_in_two_tickets_at_once_is_of_one_message(story: Story) -> None:
+    """Whichever comes first."""
+    numbers = [opened_by(story, mail(sender)).number for sender in (ANA, BRUNO)]
+    message = uuid4()
+    replies = [about(ReplyToTicket, number, message=message, body="?") for number in numbers]
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(
+            threads.map(lambda each: story.acta.ledger.answer(each, STAFF, uuid4()), replies)
+        )
+    assert sorted(answer.refusal is None for answer in answers) == [False, True]
+
+
 @pytest.mark.rule("T2")
 def test_the_same_mail_at_the_same_instant_is_recorded_once(story: Story) -> None:
     """Whether it opens a ticket or answers one, and puts somebody unknown on copy."""

@@ -3,7 +3,14 @@
 import pytest
 
 import domain.authority  # noqa: F401  brings every event into the registry
-from domain.account import ReinstateAccount, Role, SuspendAccount, SuspensionReason
+from domain.account import (
+    AccountKind,
+    ReinstateAccount,
+    Role,
+    SuspendAccount,
+    SuspensionReason,
+    UserRegistered,
+)
 from domain.actor import Actor
 from domain.disclosure import OpeningReason, OpenPersonalValue, PersonalValueOpened
 from domain.event import Event, EventOfAccount, event_classes
@@ -152,6 +159,18 @@ def test_a_history_tells_who_opened_what(story: Story) -> None:
 
 
 # ---------------------------------------------------------------- institutions
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        (AccountKind.INDIVIDUAL, "Registered an individual account"),
+        (AccountKind.INSTITUTIONAL, "Registered an institutional account"),
+        (AccountKind.CONTRACT, "Registered a contract account"),
+    ],
+)
+def test_every_kind_of_account_is_told_in_good_english(kind: AccountKind, line: str) -> None:
+    assert describe(example(UserRegistered).model_copy(update={"kind": kind})) == line
 
 
 def test_a_member_s_history_tells_of_the_plan(story: Story) -> None:

@@ -1,7 +1,7 @@
 """The support desk: its queue, threads after splitting and merging, and who may read them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID, uuid4
@@ -24,9 +24,10 @@ from domain.support_ticket import (
     SplitTicket,
     TicketReason,
 )
-from handlers.composition import Acta
+from handlers.composition import Acta, open_ledger
 from handlers.faults import InvalidInput
-from handlers.ticket_queries import Ticket
+from handlers.store.embedded import EmbeddedServer
+from handlers.ticket_queries import OpenedTicket, Ticket
 from projections.support_desk import (
     AttachedFile,
     RejectedCandidate,
@@ -34,7 +35,9 @@ from projections.support_desk import (
     TicketFilter,
     TicketLine,
     TicketState,
+    ticket_lines,
 )
+from tests.conftest import new_database
 from tests.handlers.stories import ANA, AUDITOR, BEGINNING, MANAGER, SYSTEM, Story
 from tests.projections.contents import contents, rebuild
 from tests.projections.desk_lives import (
@@ -134,7 +137,7 @@ def test_whose_turn_it_is_follows_from_who_wrote_last_in_public(log: SupportLog)
 
 @pytest.mark.rule("T7")
 def test_the_queue_says_what_became_of_each_ticket(log: SupportLog) -> None:
-    """Nothing is awaited of a ticket that is not open; the longest silent comes first."""
+    """Nothing is awaited of a ticket that is not open; the unfinished come first."""
     resolved, reopened, closed, merged, assigned = (
         log.open(at=BEGINNING - number * HOUR) for number in range(5)
     )
@@ -147,11 +150,11 @@ def test_the_queue_says_what_became_of_each_ticket(log: SupportLog) -> None:
     log.route(assigned, Desk.VALIDATOR)
     # What was merged into it was said there too.
     assert [(line.number, line.state, line.waiting_for) for line in queue(log)] == [
-        (4, "merged", None),
         (5, "open", "staff"),
-        (3, "closed", None),
         (2, "open", "staff"),
         (1, "resolved", None),
+        (3, "closed", None),
+        (4, "merged", None),
     ]
     lines = {line.number: line for line in queue(log)}
     assert (lines[5].assignee, lines[5].desk) == (STAFF, "validator")
@@ -180,6 +183,156 @@ def test_the_queue_is_filtered(log: SupportLog) -> None:
     assert numbers(TicketFilter(state=TicketState.OPEN)) == [1, 3]
     later = queue(log, TicketFilter(state=TicketState.OPEN), at=BEGINNING + HOUR)
     assert [line.number for line in later] == [3]
+
+
+PAGE_CASES = pytest.mark.parametrize(
+    "asked",
+    [
+        TicketFilter(),
+        TicketFilter(assignee=STAFF),
+        TicketFilter(desk=Desk.HOLDER_SUPPORT),
+        TicketFilter(participant=OTHERS),
+        *(TicketFilter(state=state) for state in TicketState),
+    ],
+    ids=str,
+)
+
+
+@pytest.fixture(scope="module")
+def busy(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acta]:
+    """A desk at which something different has become of each ticket, much of it at once."""
+    with (
+        new_database(server, tmp_path_factory.mktemp("busy") / "keys") as database,
+        open_ledger(database.settings()) as acta,
+    ):
+        log = SupportLog(acta)
+        incidents = [log.open(at=BEGINNING + (number % 3) * HOUR) for number in range(24)]
+        for number, incident in enumerate(incidents):
+            at = BEGINNING + (4 + number % 4) * HOUR
+            if number % 2:
+                log.assign(incident, at=at)
+            if number % 5 == 0:
+                log.route(incident, Desk.HOLDER_SUPPORT, at=at)
+            if number % 4 == 1:
+                log.copy(incident, OTHERS, at=at)
+            if number % 6 == 2:
+                log.resolve(incident, at=at)
+            if number % 6 in {3, 4}:
+                log.close(incident, at=at)
+            if number % 6 == 5:
+                log.merge(incident, incidents[number - 5], at=at)
+        acta.projector.catch_up()
+        yield acta
+
+
+@PAGE_CASES
+@pytest.mark.parametrize("at", [BEGINNING + 5 * HOUR, BEGINNING + DAY], ids=["before", "after"])
+def test_pages_make_the_whole_list(busy: Acta, asked: TicketFilter, at: datetime) -> None:
+    """None is shown twice or left out, wherever a page ends, as of any instant."""
+    whole = busy.tickets.tickets(asked, SUPPORT, at)
+    assert whole.next_after is None
+    assert whole.tickets
+    for limit in (1, 3, len(whole.tickets)):
+        paged: list[OpenedTicket] = []
+        after = None
+        while True:
+            page = busy.tickets.tickets(asked, SUPPORT, at, after=after, limit=limit)
+            assert len(page.tickets) <= limit
+            paged += page.tickets
+            after = page.next_after
+            if after is None:
+                break
+            assert after == page.tickets[-1].line.number
+        assert tuple(paged) == whole.tickets
+
+
+@PAGE_CASES
+def test_what_is_asked_for_is_what_the_whole_list_says(busy: Acta, asked: TicketFilter) -> None:
+    """Whatever is left aside by an index would not have been shown: as of any instant."""
+    for hours in range(8):
+        at = BEGINNING + hours * HOUR
+        everything = busy.tickets.tickets(TicketFilter(), SUPPORT, at).tickets
+        theirs = {
+            line.number
+            for line in (opened.line for opened in everything)
+            if asked.state in {None, line.state}
+            and asked.assignee in {None, line.assignee}
+            and asked.desk in {None, line.desk}
+            and (asked.participant is None or _is_copied(busy, line.number, at))
+        }
+        found = busy.tickets.tickets(asked, SUPPORT, at).tickets
+        assert {opened.line.number for opened in found} == theirs
+
+
+def _is_copied(acta: Acta, number: int, at: datetime) -> bool:
+    copied = acta.tickets.ticket(number, SUPPORT, at).copied
+    return any((copy.line.number, copy.line.copied) == (number, OTHERS) for copy in copied)
+
+
+@pytest.mark.rule("G1")
+def test_a_page_goes_on_after_a_ticket_of_the_same_list(log: SupportLog) -> None:
+    """After no other: of somebody else's a person does not even learn where it stands."""
+    log.open(OTHERS)
+    for asker, after in ((person(OTHERS), log.open().number), (SUPPORT, 3), (SUPPORT, 10**30)):
+        log.acta.projector.catch_up()
+        with pytest.raises(InvalidInput, match="not in this list"):
+            log.acta.tickets.tickets(TicketFilter(), asker, BEGINNING, after=after)
+
+
+FINISHED = """
+    INSERT INTO projections.desk_tickets (
+        ticket, number, requester, requester_kind, desk, reason, channel, language, opened_at,
+        event_id, sealed, finished_at)
+    SELECT gen_random_uuid(), 1000 + n, gen_random_uuid(), 'holder', 'holder_support', 'access',
+           'email', 'es', %(at)s, gen_random_uuid(), '{}', %(at)s
+    FROM generate_series(1, 5000) AS n
+"""
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        TicketFilter(),
+        TicketFilter(state=TicketState.OPEN),
+        TicketFilter(assignee=STAFF),
+        TicketFilter(requester_kind=RequesterKind.CONTRACTOR),
+        TicketFilter(desk=Desk.DOCUMENTATION_HELP_DESK),
+        TicketFilter(participant=OTHERS),
+    ],
+    ids=str,
+)
+def test_an_answer_reads_what_it_shows(log: SupportLog, asked: TicketFilter) -> None:
+    """And what is unfinished: not all the tickets there ever were, which are thousands here."""
+    incidents = [log.open(OTHERS) for _ in range(10)]
+    for incident in incidents:
+        log.assign(incident)
+    log.acta.projector.catch_up()
+    with log.acta.database.transaction() as connection:
+        connection.execute(FINISHED, {"at": BEGINNING - DAY})
+        connection.execute("ANALYZE projections.desk_tickets, projections.desk_changes")
+    with log.acta.database.transaction() as connection:
+        assert len(ticket_lines(connection, asked, BEGINNING, limit=5)) == 5
+        read = connection.execute(
+            "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))"
+            " FROM pg_stat_xact_user_tables WHERE schemaname = 'projections'"
+        ).fetchone()
+    assert read is not None
+    assert 10 <= read[0] < 500
+
+
+@pytest.mark.rule("T3")
+def test_a_ticket_is_finished_since_it_first_was(log: SupportLog) -> None:
+    """Whatever a log says of it afterwards, and whichever is told first."""
+    incident, other = log.open(), log.open()
+    log.close(incident, at=BEGINNING + 2 * HOUR)
+    log.merge(incident, other, at=BEGINNING + HOUR)
+    log.reopen(incident, at=BEGINNING + 3 * HOUR)
+    open_ones = TicketFilter(state=TicketState.OPEN)
+    at_work = [
+        [line.number for line in queue(log, open_ones, at=BEGINNING + hours * HOUR)]
+        for hours in range(4)
+    ]
+    assert at_work == [[1, 2], [2], [2], [2]]
 
 
 def test_a_ticket_is_shown_as_it_was_at_an_instant(log: SupportLog) -> None:

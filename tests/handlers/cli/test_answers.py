@@ -72,6 +72,13 @@ def test_a_no_ends_with_1_and_names_rule_remedy_and_contact(terminal: Terminal) 
         assert obstacle[name] in shown
 
 
+def test_help_names_everything_that_can_be_asked_for(terminal: Terminal) -> None:
+    """As it has to be written: help turns some words between colons into pictures."""
+    shown = "".join(each for each in terminal("check", "--help").out if each not in " │\n")
+    for thing in ("content;", "module:NAME;", "plan:UUID:administer,"):
+        assert thing in shown
+
+
 def test_whom_nobody_knows_has_no_access(terminal: Terminal) -> None:
     terminal("project", "--once")
     ended = terminal("check", "nobody@example.cl", "content", "--json")

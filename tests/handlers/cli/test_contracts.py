@@ -250,3 +250,21 @@ def test_bad_input_is_told_in_words(
     assert ended.status == 2
     assert ended.out == ""
     assert said in ended.said
+
+
+# ---------------------------------------------------------------- acta check
+
+
+@pytest.mark.rule("X2", "C4")
+def test_a_check_says_which_contract_is_meant_where_there_are_several(
+    terminal: Terminal, told: Chronicle, works: Works
+) -> None:
+    """The same rule may be in the way of each."""
+    asked = ["check", f"account:{works.olga.account}", "module:documentation", *AT]
+    assert "in the way, C4: " in terminal(*asked).out
+    other = told.agree()
+    told.link(other, works.olga, OLGA)
+    told.acta.projector.catch_up()
+    shown = terminal(*asked).out
+    for agreement in (works.agreement, other):
+        assert f"in the way, C4, contract {agreement.id}: " in shown

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from domain.account import ErasePerson, SuspendAccount, SuspensionReason
-from domain.invitation import RevocationReason, RevokeInvitation
+from domain.invitation import InviteMember, RevocationReason, RevokeInvitation
 from handlers.composition import Acta
 from tests.handlers.cli.conftest import Terminal
 from tests.handlers.stories import (
@@ -20,6 +20,7 @@ from tests.handlers.stories import (
     Member,
     Plan,
     Story,
+    invitee,
     rut_of,
 )
 
@@ -195,6 +196,24 @@ def test_a_check_of_whoever_is_invited(terminal: Terminal) -> None:
     assert [obstacle["rule"] for obstacle in ended.json["obstacles"]] == ["I9"]
 
 
+@pytest.mark.rule("X2")
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "an invitation is open"), ("es", "hay una invitación"), ("pt", "hay una invitación")],
+)
+def test_whoever_is_invited_is_told_in_the_language_of_the_invitation(
+    terminal: Terminal, story: Story, plan: Plan, language: str, said: str
+) -> None:
+    """Spanish where there are no texts in it."""
+    wish = InviteMember(
+        at=BEGINNING, plan=plan.id, invitation=uuid4(), **invitee("eva@example.com").model_dump()
+    )
+    story.ask(wish.model_copy(update={"language": language}), plan.director.itself)
+    story.acta.projector.catch_up()
+    told = terminal("check", "eva@example.com", "content", *AT, "--json").json
+    assert told["obstacles"][0]["message"].startswith(said)
+
+
 @pytest.mark.rule("S10", "S13")
 def test_billing_and_history_of_a_plan(terminal: Terminal, plan: Plan) -> None:
     assert "paid through: 2026-04-29\nbalance: 0 CLP" in terminal("billing", plan.who).out
@@ -234,7 +253,7 @@ def test_an_erasure_of_whoever_was_only_invited_asks_first(terminal: Terminal) -
     with terminal.start("erase", BRUNO, *arguments) as process:
         out, err = process.communicate("yes\n")
     assert process.returncode == 0
-    assert "whoever was invited as person" in err
+    assert "who has no account" in err
     assert "account:" not in out
     assert "person:" in out
 

@@ -146,6 +146,7 @@ def test_migrating_names_what_it_applied(
             monkeypatch.setenv("ACTA_ADMINISTRATOR_URL", address)
             assert terminal("migrate", "--json").json["applied"] == [
                 "0001_ledger.sql", "0002_counted_claims.sql", "0003_numbers.sql", "0004_parked.sql",
+                "0005_index.sql",
             ]  # fmt: skip
             assert terminal("migrate", "--json").json == {"applied": []}
             assert terminal("migrate").out == "the database is of this version\n"

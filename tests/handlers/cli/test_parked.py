@@ -3,10 +3,12 @@
 from uuid import uuid4
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from handlers.composition import Acta
+from handlers.store.recorder import ApplicationLog, Envelope
 from tests.handlers.cli.conftest import Terminal
-from tests.handlers.stories import BRUNO, Member, Story
+from tests.handlers.stories import BEGINNING, BRUNO, Member, Story
 from tests.handlers.test_parking import OF_ACCOUNTS, append_unreadable
 
 STAFF = ["--actor", "support_staff:7b1e4d93-0c58-4a6f-b2d7-95e8f3a1c604"]
@@ -64,6 +66,23 @@ def test_answers_say_that_they_are_degraded(terminal: Terminal, ana: Member) -> 
     assert terminal("history", ana.who, "--json").json["degraded"] is True
     assert "degraded" not in terminal("history", BRUNO).out
     assert terminal("history", BRUNO, "--json").json["degraded"] is False
+
+
+@pytest.mark.rule("X6")
+def test_a_check_is_no_also_where_the_registration_itself_cannot_be_read(
+    terminal: Terminal, acta: Acta
+) -> None:
+    """Which would say the language; so it is said in Spanish."""
+    person, account = uuid4(), uuid4()
+    opened = {"opened": [{"person": str(person), "account": str(account)}]}
+    newer = StoredEvent(account, 1, "account.UserRegistered.v9", b"{}")
+    envelope = Envelope([uuid4()], alongside=opened | {"asked_at": BEGINNING.isoformat()})
+    ApplicationLog(acta.database).append([newer], envelope)
+    terminal("project", "--once")
+    ended = terminal("check", f"account:{account}", "content", "--json")
+    assert (ended.status, ended.err) == (1, "")
+    first = ended.json["obstacles"][0]
+    assert (first["rule"], first["message"][:8]) == ("X6", "un hecho")
 
 
 @pytest.mark.rule("X6")

@@ -10,6 +10,7 @@ from domain.mail_thread import AutomaticKind, RejectionReason
 from domain.support_ticket import Attachment, Desk, RejectedTicket, RequesterKind
 from handlers.cli import tickets
 from handlers.composition import Acta
+from handlers.ticket_queries import PAGE
 from projections.support_desk import TicketState
 from tests.handlers.cli.conftest import Terminal
 from tests.handlers.stories import BEGINNING
@@ -201,7 +202,7 @@ def test_the_queue_is_filtered(terminal: Terminal, log: SupportLog) -> None:
 
     def numbers(*options: object) -> list[int]:
         told = terminal("tickets", *AT, "--json", *options).json
-        assert list(told) == ["tickets", "at", "position", "degraded"]
+        assert list(told) == ["tickets", "next_after", "at", "position", "degraded"]
         return sorted(line["number"] for line in told["tickets"])
 
     assert numbers() == [1, 2, 3]
@@ -216,10 +217,36 @@ def test_the_queue_is_filtered(terminal: Terminal, log: SupportLog) -> None:
     assert numbers("--at", BEGINNING.isoformat()) == [1, 2]
 
 
+def test_a_long_queue_comes_in_pages(terminal: Terminal, log: SupportLog) -> None:
+    """Each page says how to ask for the next; the last one says nothing."""
+    for _ in range(3):
+        log.open()
+    log.acta.projector.catch_up()
+    shown = terminal("tickets", *AT, "--limit", 2).out.splitlines()
+    assert shown[0] == f"tickets at {LATER.isoformat()}: 2"
+    assert shown[-2] == f"there are more: --after 2 {' '.join(AT)}"
+    last = terminal("tickets", *AT, "--limit", 2, "--after", 2).out
+    assert last.splitlines()[0] == f"tickets at {LATER.isoformat()}: 1"
+    assert "there are more" not in last
+    first, second = (
+        terminal("tickets", *AT, "--json", "--limit", 2, *after).json
+        for after in ((), ("--after", 2))
+    )
+    assert [line["number"] for line in first["tickets"] + second["tickets"]] == [1, 2, 3]
+    assert (first["next_after"], second["next_after"]) == (2, None)
+    lost = terminal("tickets", *AT, "--state", "closed", "--after", 2)
+    assert (lost.status, lost.out) == (2, "")
+    assert "not in this list\nAsk for each page with the same options" in lost.err
+
+
 @pytest.mark.parametrize(
     "options",
     [
         ("--state", "lost"),
+        ("--limit", "0"),
+        ("--limit", "1001"),
+        ("--after", "0"),
+        ("--after", "two"),
         ("--assignee", "somebody"),
         ("--older-than", "-1"),
         ("--older-than", "99999999999"),
@@ -235,7 +262,8 @@ def test_options_that_cannot_be_read(shared_terminal: Terminal, options: tuple[s
 
 
 def test_the_options_take_what_the_domain_knows() -> None:
-    """They are spelled out in the command, and the same."""
+    """They are spelled out in the command, and the same; so is how long a page is."""
+    assert tickets.PAGE == PAGE
     assert set(get_args(tickets.State)) == {state.value for state in TicketState}
     assert set(get_args(tickets.DeskName)) == {desk.value for desk in Desk}
     assert set(get_args(tickets.KindName)) == {kind.value for kind in RequesterKind}

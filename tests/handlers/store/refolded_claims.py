@@ -37,7 +37,7 @@ from domain.support_ticket import (
     TicketResolved,
 )
 from handlers.commands.situation import TICKET_NUMBERS, administrators_of, named_by, writes_from
-from handlers.commands.support_ticket import tickets_of
+from handlers.commands.support_ticket import mail_claim, message_of, tickets_of
 from handlers.composition import Acta
 from handlers.store.mapper import to_recorded
 
@@ -211,9 +211,13 @@ class Refolding:
             case TicketResolved() | TicketClosed() | TicketMerged():
                 self.held.counted.pop(open_ticket, None)
             case TicketReplied():
-                if event.message_id is not None:
-                    claimed = "message_id", self._vault.digest("message_id", event.message_id)
-                    self.held.claims.setdefault(claimed, (event.ticket, event.ticket, None))
+                message = message_of(event.message)
+                assert message not in self.held.claims, "two messages have one id"
+                self.held.claims[message] = (event.ticket, event.ticket, None)
+                if event.mail is not None:
+                    self.held.claims.setdefault(
+                        mail_claim(event.mail), (event.ticket, event.ticket, None)
+                    )
                 self._write_from(recorded, "sender_address", event.sender)
             case PersonCopied():
                 self._write_from(recorded, "address", event.copied)

@@ -606,7 +606,7 @@ def test_whoever_comes_last_is_found_by_an_address_and_all_by_a_phone(acta: Acta
     write(acta.store, Append(found=[Found("email", b"a", first), Found("phone", b"p", first)]))
 
     batch = Append(no_longer_found=[(first, "rut")])
-    batch.found += [Found("email", b"a", second), Found("email", b"a", third)]
+    batch.found += [Found("email", b"a", each, instead_of=first) for each in (second, third)]
     batch.found += [Found("email", b"b", third), Found("email", b"b", third)]
     batch.found += [Found("phone", b"p", second), Found("phone", b"p", third)]
     write(acta.store, batch)
@@ -619,6 +619,17 @@ def test_whoever_comes_last_is_found_by_an_address_and_all_by_a_phone(acta: Acta
     }
     phones = acta.vault.digests_of_persons([first, second, third], "phone")
     assert phones == {person: {b"p"} for person in (first, second, third)}
+
+
+def test_an_address_passes_on_from_whom_the_decision_saw_alone(acta: Acta) -> None:
+    """Whoever became known by it meanwhile is not put out; the decision is made anew."""
+    first, second, third = uuid4(), uuid4(), uuid4()
+    write(acta.store, Append(found=[Found("email", b"a", first)]))
+    for seen in (None, third):
+        with pytest.raises(Conflict):
+            write(acta.store, Append(found=[Found("email", b"a", second, instead_of=seen)]))
+    write(acta.store, Append(found=[Found("email", b"a", first)]))
+    assert acta.vault.persons("email", [b"a"]) == {b"a": first}
 
 
 def test_an_append_finds_its_rows_by_an_index_however_its_session_began(

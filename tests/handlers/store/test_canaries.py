@@ -63,6 +63,28 @@ WORDS = (
     "listed_email",
     "gone_name",
     "gone_email",
+    "validator_name",
+    "validator_email",
+    "contact_name",
+    "contact_email",
+    "linked_name",
+    "linked_email",
+    "mail_subject",
+    "mail_body",
+    "mail_file",
+    "sender_name",
+    "sender_email",
+    "copied_email",
+    "asked_subject",
+    "asked_body",
+    "note_body",
+    "split_subject",
+    "gone_sender_name",
+    "gone_sender_email",
+    "gone_body",
+    "mail_id",
+    "referred_id",
+    "referred_email",
 )
 NEVER_STORED = (
     "refused_name",
@@ -71,10 +93,20 @@ NEVER_STORED = (
     "faulty_email",
     "reused_name",
     "refused_row",
+    "refused_mail",
 )
 """Given in commands that came to nothing: no sealed form of them stays either."""
-RUTS = ("rut", "company_rut", "invited_rut", "listed_rut", "gone_rut", "director_rut")
-PHONES = ("phone", "erased_phone", "invited_phone", "listed_phone", "gone_phone")
+RUTS = ("rut", "company_rut", "invited_rut", "listed_rut", "gone_rut", "director_rut", "linked_rut")
+PHONES = (
+    "phone",
+    "erased_phone",
+    "invited_phone",
+    "listed_phone",
+    "gone_phone",
+    "validator_phone",
+    "contact_phone",
+    "linked_phone",
+)
 
 
 class NoCipher:
@@ -258,6 +290,118 @@ def invitee(cage: Cage, who: str) -> dict[str, str]:
     return {"invitation": str(uuid4()), "rut": cage[f"{who}_rut"], **names, **reached}
 
 
+CONTRACT = "6b0e1f3c-7d52-4a86-b1c9-0e94d27a5f38"
+DESK = {"kind": "support_staff", "id": str(uuid4())}
+
+
+def contract_lines(cage: Cage) -> list[bytes]:
+    """A contract with the people that it names, and somebody who is linked to it."""
+    contact = {"kind": "person", "who": cage.email("contact_email")}
+    return [
+        line(
+            "OpenContract",
+            STAFF,
+            contract=CONTRACT,
+            holder=str(uuid4()),
+            contractor=str(uuid4()),
+            valid_from=NOON.date().isoformat(),
+            valid_to=NOON.date().isoformat(),
+            validator_kind="holder_technician",
+            **named(cage, "validator"),
+            **named(cage, "contact"),
+        ),
+        line("LinkPerson", contact, contract=CONTRACT, **linked(cage)),
+    ]
+
+
+def named(cage: Cage, who: str) -> dict[str, str]:
+    """Whom a contract names."""
+    return {
+        f"{who}_name": cage[f"{who}_name"],
+        f"{who}_email": cage.email(f"{who}_email"),
+        f"{who}_phone": cage[f"{who}_phone"],
+    }
+
+
+def linked(cage: Cage) -> dict[str, str]:
+    """Whoever is to be given access."""
+    return {
+        "given_name": cage["linked_name"],
+        "paternal_surname": cage["linked_name"],
+        "email": cage.email("linked_email"),
+        "phone": cage["linked_phone"],
+        "rut": cage["linked_rut"],
+    }
+
+
+def ticket_lines(cage: Cage) -> list[bytes]:
+    """Tickets by mail and by hand, with what is said in them; one is split, two become one."""
+    asked = {"ticket": str(uuid4()), "reason": "access"}
+    first, second = str(uuid4()), str(uuid4())
+    thread = {"message_id": f"<{cage['mail_id']}@mail.example.com>"}
+    answer = {
+        "message_id": "<second@mail.example.com>",
+        "in_reply_to": f"<{cage['mail_id']}@mail.example.com>",
+        "references": f"<{cage['referred_id']}@mail.example.com> {cage.email('referred_email')}",
+    }
+    return [
+        line("ReceiveMail", SYSTEM, **mail(cage, "sender", first), **thread),
+        line("ReceiveMail", SYSTEM, **mail(cage, "sender", second), **answer),
+        line(
+            "OpenTicket",
+            {"kind": "person", "who": cage.email("linked_email")},
+            **asked,
+            message=str(uuid4()),
+            requester=cage.email("linked_email"),
+            subject=cage["asked_subject"],
+            body=cage["asked_body"],
+        ),
+        line("CopyPerson", DESK, ticket=2, email=cage.email("copied_email")),
+        line(
+            "ReplyToTicket",
+            DESK,
+            ticket=2,
+            message=str(uuid4()),
+            body=cage["note_body"],
+            internal=True,
+        ),
+        line(
+            "SplitTicket",
+            DESK,
+            ticket=1,
+            messages=[second],
+            new_ticket=str(uuid4()),
+            subject=cage["split_subject"],
+        ),
+        line("MergeTicket", DESK, ticket=3, into=1),
+        line(
+            "ReceiveMail", SYSTEM, **mail(cage, "gone_sender", str(uuid4()), body=cage["gone_body"])
+        ),
+        line("ErasePerson", STAFF, account=cage.email("gone_sender_email")),
+    ]
+
+
+def mail(cage: Cage, who: str, message: str, **changes: Any) -> dict[str, Any]:
+    """A mail as its transport hands it over."""
+    file = {
+        "name": f"{cage['mail_file']}.pdf",
+        "sha256": "0" * 64,
+        "media_type": "application/pdf",
+        "size_bytes": 1,
+    }
+    return {
+        "ticket": str(uuid4()),
+        "message": message,
+        "sender": cage.email(f"{who}_email"),
+        "sender_name": cage[f"{who}_name"],
+        "recipients": [f"{cage['copied_email']} <{cage.email('copied_email')}>"],
+        "subject": cage["mail_subject"],
+        "body": cage["mail_body"],
+        "attachments": [file],
+        **changes,
+    }
+
+
 def refused_lines(cage: Cage) -> list[bytes]:
     """Refused by A3, A5, A1, G1 and A11, with values that were never known before."""
     again = {
@@ -279,6 +423,7 @@ def refused_lines(cage: Cage) -> list[bytes]:
         line("SetPassword", ANYBODY, account=cage.email("refused_email")),
         line("ErasePerson", {"kind": "person", "who": new}, account=cage.email("erased_email")),
         *refused_invitations(cage),
+        *refused_at_contracts_and_desk(cage),
     ]
 
 
@@ -309,6 +454,33 @@ def refused_invitations(cage: Cage) -> list[bytes]:
             email=cage.email("corrected_email"),
         ),
         line("AcceptInvitation", stranger, invitation=unknown),
+    ]
+
+
+def refused_at_contracts_and_desk(cage: Cage) -> list[bytes]:
+    """Refused by C2, G1, T7 and T8."""
+    stranger = {"kind": "person", "who": cage.email("new_email")}
+    unknown, said = cage.email("refused_email"), cage["refused_mail"]
+    contact = {"name": cage["refused_name"], "email": unknown, "phone": cage["refused_phone"]}
+    automatic = mail(cage, "sender", str(uuid4()), sender=unknown, sender_name=cage["refused_name"])
+    new = {"ticket": str(uuid4()), "message": str(uuid4()), "reason": "access"}
+    return [
+        line("NameContact", stranger, contract=CONTRACT, **contact),
+        line(
+            "LinkPerson",
+            stranger,
+            contract=CONTRACT,
+            **linked(cage) | {"email": unknown, "given_name": cage["refused_name"]},
+        ),
+        line(
+            "ReceiveMail",
+            SYSTEM,
+            **automatic | {"subject": said, "body": said, "recipients": [unknown]},
+            automatic="auto_reply",
+        ),
+        line("OpenTicket", stranger, **new, requester=unknown, subject=said, body=said),
+        line("ReplyToTicket", stranger, ticket=2, message=str(uuid4()), body=said),
+        line("CopyPerson", stranger, ticket=2, email=unknown),
     ]
 
 
@@ -347,6 +519,11 @@ def faulty_lines(cage: Cage) -> list[bytes]:
             rows=[{"row": 2, "invitee": good | {"role": "user", "rut": wrong_digit}}],
         ),
         line("ChooseTaxDocument", STAFF, account=cage.email(), kind="boleta", address=good),
+        line("NameContact", STAFF, contract=CONTRACT, name=cage["faulty_name"], email="nobody"),
+        line("LinkPerson", STAFF, contract=cage["faulty_name"], **good),
+        line("ReceiveMail", SYSTEM, **mail(cage, "sender", cage["faulty_name"])),
+        line("ReceiveMail", SYSTEM, **mail(cage, "sender", str(uuid4()), sender=good)),
+        line("CopyPerson", DESK, ticket=1, email=cage["faulty_email"]),
         line("RegisterUser", ANYBODY, **good)[:-20],
         line("RegisterUser", ANYBODY, **good).replace(b'"given_name"', b"given_name"),
         line("RegisterUser", ANYBODY, **good).replace(b"{", b"[").replace(b"}", b"]"),
@@ -372,6 +549,8 @@ def use(acta: Acta, cage: Cage) -> list[str]:
 
     assert {report.outcome for report in apply(fine_lines(cage))} == {"applied"}
     assert {report.outcome for report in apply(plan_lines(cage))} == {"applied"}
+    assert {report.outcome for report in apply(contract_lines(cage))} == {"applied"}
+    assert {report.outcome for report in apply(ticket_lines(cage))} == {"applied"}
     assert {report.outcome for report in apply(refused_lines(cage))} == {"refused"}
     assert {report.outcome for report in apply(faulty_lines(cage))} == {"faulty"}
     said += faults(acta, cage)
@@ -484,6 +663,16 @@ def at_the_terminal(
             for options in ([], ["--json"], ["--dry-run"])
         ),
         ({}, ["plan", f"plan:{PLAN}"]),
+        ({}, ["contract", CONTRACT]),
+        ({}, ["contracts", "--json"]),
+        (
+            {},
+            ["check", cage.email("linked_email"), "module:documentation", "--at", NOON.isoformat()],
+        ),
+        ({}, ["ticket", "1"]),
+        ({}, ["ticket", "2", "--actor", f"person:{stranger}"]),
+        ({}, ["tickets", "--json"]),
+        ({}, ["parked"]),
         ({}, ["status"]),
         (missing_keys, ["billing", cage.email("new_email")]),
         (nowhere, ["billing", cage.email("new_email")]),

@@ -342,7 +342,7 @@ def ticket_lines(cage: Cage) -> list[bytes]:
     answer = {
         "message_id": "<second@mail.example.com>",
         "in_reply_to": f"<{cage['mail_id']}@mail.example.com>",
-        "references": f"<{cage['referred_id']}@mail.example.com> {cage.email('referred_email')}",
+        "references": f"<{cage['referred_id']}@mail.example.com> <{cage.email('referred_email')}>",
     }
     return [
         line("ReceiveMail", SYSTEM, **mail(cage, "sender", first), **thread),

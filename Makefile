@@ -8,7 +8,8 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	"$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
 	>/dev/null 2>&1 && echo "$$name" && break; done)
-PYTEST_WORKERS ?= 2
+# More than cores: many tests wait for brokers and servers.
+PYTEST_WORKERS ?= 3
 
 BIN := .venv/bin
 LOCK := .ci/requirements.txt
@@ -49,8 +50,8 @@ check: $(READY) ## Read the code: style, types, arrows, contracts
 	$(BIN)/acta schemas check
 
 .PHONY: test
-test: $(READY) ## Run the tests (PYTEST_WORKERS=2)
-	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS)
+test: $(READY) ## Run the tests (PYTEST_WORKERS=3)
+	$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist worksteal
 
 .PHONY: soak
 soak: $(READY) ## Run the long tests (SEED=… to run one again)

@@ -46,6 +46,9 @@ KindName = Literal["holder", "contractor", "account_owner", "unknown"]
 
 # ---------------------------------------------------------------- one ticket
 
+HEADERS = ("message_id", "in_reply_to", "references")
+"""What mail programs are told, and people only with ``--json``."""
+
 
 def ticket(
     number: Annotated[int, typer.Argument(metavar="N", min=1, help="Number of the ticket.")],
@@ -145,7 +148,7 @@ def _show_message(opened: "OpenedMessage", shown_in: "TicketLine") -> None:
     say(f"    {_placed(line, shown_in)}")
     values = personal_values(opened)
     body = values.pop("body", {"value": None, "state": "sealed"})
-    rest = personal_text(values)
+    rest = personal_text({name: told for name, told in values.items() if name not in HEADERS})
     if rest:
         say(f"    {rest}")
     for attachment in line.attachments:

@@ -483,6 +483,8 @@ def test_ten_thousand_invitations_take_as_many_statements_as_ten(told: Acta) -> 
     def statements(invitations_sent: int) -> int:
         sent = _sent(invitations_sent)
         with told.database.connection() as connection, connection.transaction(force_rollback=True):
+            # As the projector does: making ten thousand rows may take a slow machine a while.
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1min'")
             connection.cursor_factory = CountingCursor
             before = CountingCursor.statements
             Institutions().apply(sent, connection)

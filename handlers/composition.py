@@ -89,6 +89,7 @@ def open_ledger(
         projector = Projector(database, PROJECTIONS, reached=reached)
         # Beside a database of its own nobody else projects, so whoever asks does it first.
         catch_up = projector.catch_up if settings.database_url is None else None
+        snapshots = Snapshots(database, catch_up=catch_up)
         yield Acta(
             ledger=Ledger(
                 store,
@@ -97,11 +98,9 @@ def open_ledger(
                 desk_emails=settings.desk_emails,
                 reached=reached,
             ),
-            queries=Queries(
-                store, Snapshots(database, catch_up=catch_up), modules=settings.modules
-            ),
-            contracts=ContractQueries(store, Snapshots(database, catch_up=catch_up)),
-            tickets=TicketQueries(store, Snapshots(database, catch_up=catch_up)),
+            queries=Queries(store, snapshots, modules=settings.modules),
+            contracts=ContractQueries(store, snapshots),
+            tickets=TicketQueries(store, snapshots),
             projector=projector,
             store=store,
             vault=vault,

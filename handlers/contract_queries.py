@@ -6,15 +6,16 @@ An answer is degraded where it may miss what stands in a stream that the read mo
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg import Connection
 
 from domain.actor import Actor, ActorKind
 from domain.authority import may_open
-from domain.personal import Purpose, Sealed
+from domain.personal import Purpose
 from handlers.faults import InvalidInput
+from handlers.opening import Opened, all_or_none, by_id, open_lines
 from handlers.snapshots import ANYTHING, Knowledge, Snapshots
 from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore
@@ -31,24 +32,9 @@ from projections.contracts import (
 )
 from projections.parked import is_degraded
 
-__all__ = ["Contract", "ContractQueries", "Contracts", "OpenedPerson"]
+__all__ = ["Contract", "ContractQueries", "Contracts"]
 
 PersonLineT = TypeVar("PersonLineT", NamedPersonLine, LinkedPersonLine)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedPerson(Generic[PersonLineT]):
-    """Somebody under a contract, their personal values opened for whom G1 allows.
-
-    Attributes:
-        personal: by field: the value in clear, or None where it is sealed for the asker or the
-            person has been erased.
-        sealed: the fields that are sealed for the asker.
-    """
-
-    line: PersonLineT
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +43,9 @@ class Contract:
 
     whole: ContractWhole
     at: datetime
-    validator: OpenedPerson[NamedPersonLine] | None
-    contact: OpenedPerson[NamedPersonLine] | None
-    people: tuple[OpenedPerson[LinkedPersonLine], ...]
+    validator: Opened[NamedPersonLine] | None
+    contact: Opened[NamedPersonLine] | None
+    people: tuple[Opened[LinkedPersonLine], ...]
     position: int
     degraded: bool = False
 
@@ -109,7 +95,7 @@ class ContractQueries:
             whole = contract_whole(connection, contract, at)
             if whole is None:
                 raise _no_such_contract()
-            asker = self._known(asker, at)
+            asker = by_id(asker, self._directory, at)
             runs_it, works_under_it = _relations(connection, asker, contract)
             degraded = is_degraded(connection, ContractRegister)
         may_know_both = runs_it or works_under_it
@@ -118,7 +104,7 @@ class ContractQueries:
             at=at,
             validator=self._opened_one(whole.validator, asker, may_know=may_know_both),
             contact=self._opened_one(whole.contact, asker, may_know=may_know_both),
-            people=tuple(self._opened(whole.people, asker, may_know=runs_it)),
+            people=self._opened(whole.people, asker, may_know=runs_it),
             position=position,
             degraded=degraded,
         )
@@ -149,40 +135,25 @@ class ContractQueries:
             )
             return Contracts(at, lines, position, is_degraded(connection, ContractRegister))
 
-    def _known(self, asker: Actor, at: datetime) -> Actor:
-        """The asker by id, where the door knows a person by e-mail; a contact needs no account."""
-        if asker.who is None:
-            return asker
-        return Actor(kind=asker.kind, id=self._directory.person(asker.who, at=at))
-
     def _opened_one(
         self, line: NamedPersonLine | None, asker: Actor, *, may_know: bool
-    ) -> OpenedPerson[NamedPersonLine] | None:
+    ) -> Opened[NamedPersonLine] | None:
         return None if line is None else self._opened([line], asker, may_know=may_know)[0]
 
     def _opened(
         self, lines: Iterable[PersonLineT], asker: Actor, *, may_know: bool
-    ) -> list[OpenedPerson[PersonLineT]]:
-        """Each line with its values, and the fields sealed for the asker; one look at the keys."""
-        each_open = [
-            (line, may_open(asker, Purpose.IDENTITY, line.person, administers_owner=may_know))
-            for line in lines
-        ]
-        wanted = [
-            (Sealed.parse(value.value), value.event_id, value.field)
-            for line, may in each_open
-            if may
-            for value in line.sealed
-        ]
-        values = iter(self._vault.open_many(wanted))
-        return [
-            OpenedPerson(
-                line,
-                {value.field: next(values) if may else None for value in line.sealed},
-                frozenset() if may else frozenset(value.field for value in line.sealed),
-            )
-            for line, may in each_open
-        ]
+    ) -> tuple[Opened[PersonLineT], ...]:
+        return open_lines(
+            self._vault,
+            (
+                all_or_none(
+                    line,
+                    line.sealed,
+                    may=may_open(asker, Purpose.IDENTITY, line.person, administers_owner=may_know),
+                )
+                for line in lines
+            ),
+        )
 
 
 def _relations(connection: Connection, asker: Actor, contract: UUID) -> tuple[bool, bool]:

@@ -6,6 +6,7 @@ An answer is degraded where it may miss what stands in a stream that a read mode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from psycopg import Connection
@@ -13,11 +14,13 @@ from psycopg import Connection
 from domain.actor import Actor, ActorKind
 from domain.authority import may_open
 from domain.event import event_class
-from domain.personal import Purpose, Sealed, personal_fields
+from domain.personal import Purpose, personal_fields
+from domain.streams import subscription_of
 from domain.subscription import SubscriptionKind, SubscriptionStarted
 from handlers.checks import Checks
-from handlers.commands.situation import study_history_of, subscription_of
+from handlers.commands.situation import study_history_of
 from handlers.faults import InvalidInput
+from handlers.opening import Openable, Opened, all_or_none, open_lines
 from handlers.snapshots import ANYTHING, Knowledge, Snapshots
 from handlers.store.database import Database, reachable
 from handlers.store.directory import Directory
@@ -50,6 +53,7 @@ from projections.institutions import (
     plan_state,
 )
 from projections.parked import ParkedStream, is_degraded, parked_streams
+from projections.projection import SealedValue, sealed_for
 from projections.study_history import StudyHistory, StudyLine, study_lines
 
 __all__ = [
@@ -57,6 +61,13 @@ __all__ = [
     "OpenedInvitation", "OpenedLine", "OpenedMember", "Parked", "Plan", "Queries", "Status",
     "Study",
 ]  # fmt: skip
+
+
+OpenedLine: TypeAlias = Opened[HistoryLine]
+OpenedMember: TypeAlias = Opened[MemberLine]
+OpenedInvitation: TypeAlias = Opened[InvitationLine]
+OpenedContact: TypeAlias = Opened[ContractContact]
+PersonLineT = TypeVar("PersonLineT", MemberLine, InvitationLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +79,6 @@ class Billing:
     paid_through: date | None
     position: int
     degraded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedLine:
-    """A line of a history, its personal values opened for whom G1 allows.
-
-    Attributes:
-        personal: by field: the value in clear, or None where it is sealed for the asker or its
-            person has been erased.
-        sealed: the fields that are sealed for the asker.
-    """
-
-    line: HistoryLine
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +118,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedMember:
-    """A member, whose personal values are as in ``OpenedLine``."""
-
-    line: MemberLine
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Members:
     """The members of a plan at an instant."""
 
@@ -142,15 +129,6 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedInvitation:
-    """An invitation, whose personal values are as in ``OpenedLine``."""
-
-    line: InvitationLine
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Invitations:
     """The invitations of a plan as they are at an instant."""
 
@@ -159,15 +137,6 @@ class Invitations:
     invitations: tuple[OpenedInvitation, ...]
     position: int
     degraded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedContact:
-    """Whom to contact, whose personal values are as in ``OpenedLine``."""
-
-    contact: ContractContact
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,17 +250,21 @@ class Queries:
         """
         known = self._known(asker, answer.at)
         theirs = self._theirs({each.contract for each in answer.contacts}, known, answer.position)
-        return tuple(
-            self._opened_contact(
-                contact,
-                may=may_open(
-                    known,
-                    Purpose.IDENTITY,
-                    contact.person,
-                    administers_owner=contact.contract in theirs,
-                ),
-            )
-            for contact in answer.contacts
+        return open_lines(
+            self._store.vault,
+            (
+                all_or_none(
+                    each,
+                    each.sealed,
+                    may=may_open(
+                        known,
+                        Purpose.IDENTITY,
+                        each.person,
+                        administers_owner=each.contract in theirs,
+                    ),
+                )
+                for each in answer.contacts
+            ),
         )
 
     def _theirs(self, contracts: Collection[UUID], asker: Actor, position: int) -> set[UUID]:
@@ -347,7 +320,10 @@ class Queries:
             degraded = is_degraded(connection, AccountHistory, about=_streams_of(account))
             person = _asking_person(asker)
             administered = person is not None and administers_plan_of(connection, person, account)
-        opened = tuple(self._opened(line, asker, administered=administered) for line in lines)
+        opened = open_lines(
+            self._store.vault,
+            (_openable(line, asker, administered=administered) for line in lines),
+        )
         return History(account, opened, position, degraded)
 
     def study(self, who: str, now: datetime, knowledge: Knowledge = ANYTHING) -> Study:
@@ -397,9 +373,8 @@ class Queries:
             lines, asker = member_lines(connection, plan, at), self._known(asker, at)
             administered = _is_administered(connection, asker, plan)
             degraded = is_degraded(connection, Institutions)
-        opened = self._opened_all(lines, asker, administered=administered)
-        members = (OpenedMember(line, *values) for line, values in zip(lines, opened, strict=True))
-        return Members(plan, at, tuple(members), position, degraded)
+        members = self._opened(lines, asker, administered=administered)
+        return Members(plan, at, members, position, degraded)
 
     def invitations(
         self,
@@ -427,11 +402,8 @@ class Queries:
             lines, asker = invitation_lines(connection, plan, at, state), self._known(asker, at)
             administered = _is_administered(connection, asker, plan)
             degraded = is_degraded(connection, Institutions)
-        opened = self._opened_all(lines, asker, administered=administered)
-        invitations = (
-            OpenedInvitation(line, *values) for line, values in zip(lines, opened, strict=True)
-        )
-        return Invitations(plan, at, tuple(invitations), position, degraded)
+        invitations = self._opened(lines, asker, administered=administered)
+        return Invitations(plan, at, invitations, position, degraded)
 
     def imports(self, plan: UUID, knowledge: Knowledge = ANYTHING) -> Imports:
         """The lists that were imported into a plan (I5).
@@ -536,64 +508,43 @@ class Queries:
         person = None if account is None else self._store.person_of(account)
         return Actor(kind=asker.kind, id=person)
 
-    def _opened(self, line: HistoryLine, asker: Actor, *, administered: bool) -> OpenedLine:
-        marks = personal_fields(event_class(line.topic))
-        # The table keeps them in no order.
-        values = {name: line.sealed[name] for name in marks if name in line.sealed}
-        sealed = frozenset(
-            name
-            for name in values
-            if not may_open(asker, marks[name].purpose, line.person, administers_owner=administered)
-        )
-        personal = {
-            name: None
-            if name in sealed
-            else self._store.vault.open(Sealed.parse(value), event_id=line.event_id, field=name)
-            for name, value in values.items()
-        }
-        return OpenedLine(line, personal, sealed)
-
-    def _opened_contact(self, contact: ContractContact, *, may: bool) -> OpenedContact:
-        sealed = {
-            name: value
-            for name in ("name", "email", "phone")
-            if (value := getattr(contact, name)) is not None
-        }
-        wanted = [(Sealed.parse(value), contact.event_id, name) for name, value in sealed.items()]
-        values = self._store.vault.open_many(wanted) if may else [None] * len(wanted)
-        return OpenedContact(
-            contact,
-            dict(zip(sealed, values, strict=True)),
-            frozenset[str]() if may else frozenset(sealed),
-        )
-
-    def _opened_all(
-        self, lines: Sequence[MemberLine | InvitationLine], asker: Actor, *, administered: bool
-    ) -> list[tuple[dict[str, str | None], frozenset[str]]]:
-        """For each line its values, and the fields sealed for the asker; one look at the keys."""
-        open_to = [
-            may_open(asker, Purpose.IDENTITY, line.person, administers_owner=administered)
-            for line in lines
-        ]
-        wanted = [
-            (Sealed.parse(value), event_id, name)
-            for line, may in zip(lines, open_to, strict=True)
-            for name, value in line.sealed.items()
-            if may and (event_id := _sealed_for(line, name)) is not None
-        ]
-        values = iter(self._store.vault.open_many(wanted))
-        return [
+    def _opened(
+        self, lines: Sequence[PersonLineT], asker: Actor, *, administered: bool
+    ) -> tuple[Opened[PersonLineT], ...]:
+        return open_lines(
+            self._store.vault,
             (
-                {name: next(values) if may else None for name in line.sealed},
-                frozenset[str]() if may else frozenset(line.sealed),
-            )
-            for line, may in zip(lines, open_to, strict=True)
-        ]
+                all_or_none(
+                    line,
+                    _sealed_of(line),
+                    may=may_open(
+                        asker, Purpose.IDENTITY, line.person, administers_owner=administered
+                    ),
+                )
+                for line in lines
+            ),
+        )
 
 
-def _sealed_for(line: MemberLine | InvitationLine, name: str) -> UUID | None:
-    """The event that a value is bound to: the e-mail changes by itself."""
-    return line.email_event_id if name == "email" else line.event_id
+def _openable(line: HistoryLine, asker: Actor, *, administered: bool) -> Openable[HistoryLine]:
+    marks = personal_fields(event_class(line.topic))
+    # The table keeps them in no order.
+    sealed = {name: line.sealed[name] for name in marks if name in line.sealed}
+    open_fields = [
+        name
+        for name in sealed
+        if may_open(asker, marks[name].purpose, line.person, administers_owner=administered)
+    ]
+    return Openable(line, sealed_for(line.event_id, sealed), open_fields)
+
+
+def _sealed_of(line: MemberLine | InvitationLine) -> tuple[SealedValue, ...]:
+    """Each value with the event that it is bound to: the e-mail changes by itself."""
+    return tuple(
+        SealedValue(name, event_id, value)
+        for name, value in line.sealed.items()
+        if (event_id := line.email_event_id if name == "email" else line.event_id) is not None
+    )
 
 
 def _streams_of(account: UUID) -> list[UUID]:

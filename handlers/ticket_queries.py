@@ -4,22 +4,24 @@ An answer is degraded where it may miss what stands in a stream that the read mo
 any, since a ticket that cannot be told of may have gone into any other.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from domain.actor import Actor, ActorKind
 from domain.authority import MAY_OPEN, may_open
-from domain.personal import Personal, Purpose, Sealed, personal_fields
+from domain.personal import Personal, Purpose, personal_fields
 from domain.refusal import Refused
 from domain.support_ticket import TicketReplied
 from handlers.faults import InvalidInput
+from handlers.opening import Openable, Opened, by_id, open_lines
 from handlers.snapshots import ANYTHING, Knowledge, Snapshots
 from handlers.store.directory import Directory
 from handlers.store.event_store import EventStore
 from projections.parked import is_degraded
+from projections.projection import sealed_for
 from projections.support_desk import (
     CopiedLine,
     MessageLine,
@@ -47,37 +49,10 @@ READ_NOTES = MAY_OPEN[Purpose.CORRESPONDENCE] - {ActorKind.PERSON}
 """To nobody else is it even told that there are notes for staff."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedTicket:
-    """A ticket, its subject opened for whom G1 allows.
-
-    Attributes:
-        personal: by field: the value in clear, or None where it is sealed for the asker or its
-            person has been erased.
-        sealed: the fields that are sealed for the asker.
-    """
-
-    line: TicketLine
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedMessage:
-    """A message, whose personal values are as in ``OpenedTicket``."""
-
-    line: MessageLine
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedCopy:
-    """Somebody on copy, whose personal values are as in ``OpenedTicket``."""
-
-    line: CopiedLine
-    personal: dict[str, str | None]
-    sealed: frozenset[str]
+OpenedTicket: TypeAlias = Opened[TicketLine]
+OpenedMessage: TypeAlias = Opened[MessageLine]
+OpenedCopy: TypeAlias = Opened[CopiedLine]
+LineT = TypeVar("LineT", TicketLine, MessageLine, CopiedLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +123,14 @@ class TicketQueries:
             copied = copied_lines(connection, line.ticket, at)
             links = ticket_links(connection, line.ticket, at)
             degraded = is_degraded(connection, SupportDesk)
-        reader = _Reader.among(copied, self._known(asker, at))
+        reader = _Reader.among(copied, by_id(asker, self._directory, at))
         messages = tuple(message for message in messages if reader.is_told_of(message))
         reader.refuse_outsider(line, messages)
-        opened_messages = self._opened(messages, [reader.opens_of(each) for each in messages])
-        opened_copies = self._opened(copied, [reader.opens_address(each) for each in copied])
         return Ticket(
-            ticket=self._opened_tickets([line], reader)[0],
+            ticket=self._opened([line], reader.opens_subject)[0],
             at=at,
-            messages=tuple(
-                OpenedMessage(message, *values)
-                for message, values in zip(messages, opened_messages, strict=True)
-            ),
-            copied=tuple(
-                OpenedCopy(copy, *values)
-                for copy, values in zip(copied, opened_copies, strict=True)
-            ),
+            messages=self._opened(messages, reader.opens_of),
+            copied=self._opened(copied, reader.opens_address),
             links=links,
             position=position,
             degraded=degraded,
@@ -195,7 +162,7 @@ class TicketQueries:
             Refused: the asker is a person without a name (G1).
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``ticket``.
         """
-        asker = self._known(asker, at)
+        asker = by_id(asker, self._directory, at)
         is_person = asker.kind is ActorKind.PERSON
         if is_person:
             asked = replace(asked, participant=_named(asker))
@@ -210,52 +177,20 @@ class TicketQueries:
             degraded = is_degraded(connection, SupportDesk)
         shown = lines[:limit]
         theirs = frozenset(line.ticket for line in shown) if is_person else frozenset[UUID]()
-        opened = self._opened_tickets(shown, _Reader(asker, theirs))
+        opened = self._opened(shown, _Reader(asker, theirs).opens_subject)
         next_after = shown[-1].number if len(lines) > limit else None
         return Tickets(at, opened, next_after, position, degraded)
 
-    def _known(self, asker: Actor, at: datetime) -> Actor:
-        """The asker by id, where the door knows a person by e-mail or account."""
-        if asker.who is None:
-            return asker
-        return Actor(kind=asker.kind, id=self._directory.person(asker.who, at=at))
-
-    def _opened_tickets(
-        self, lines: Sequence[TicketLine], reader: "_Reader"
-    ) -> tuple[OpenedTicket, ...]:
-        opened = self._opened(lines, [reader.opens_subject(line) for line in lines])
-        return tuple(
-            OpenedTicket(line, *values) for line, values in zip(lines, opened, strict=True)
-        )
-
     def _opened(
-        self, lines: Sequence["_Line"], open_to_asker: Sequence[Collection[str]]
-    ) -> list[tuple[dict[str, str | None], frozenset[str]]]:
-        """For each line its values, and the fields sealed for the asker; one look at the keys."""
-        wanted = [
-            (Sealed.parse(value), line.event_id, name)
-            for line, is_open in zip(lines, open_to_asker, strict=True)
-            for name, value in line.sealed.items()
-            if name in is_open
-        ]
-        values = iter(self._store.vault.open_many(wanted))
-        return [
+        self, lines: Sequence[LineT], open_fields: Callable[[LineT], Collection[str]]
+    ) -> tuple[Opened[LineT], ...]:
+        return open_lines(
+            self._store.vault,
             (
-                {name: next(values) if name in is_open else None for name in line.sealed},
-                frozenset(line.sealed) - frozenset(is_open),
-            )
-            for line, is_open in zip(lines, open_to_asker, strict=True)
-        ]
-
-
-class _Line(Protocol):
-    """Anything that holds values sealed for one event."""
-
-    @property
-    def event_id(self) -> UUID: ...
-
-    @property
-    def sealed(self) -> dict[str, str]: ...
+                Openable(line, sealed_for(line.event_id, line.sealed), open_fields(line))
+                for line in lines
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)

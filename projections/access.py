@@ -29,7 +29,7 @@ from domain.obstacles import (
     module_obstacles,
 )
 from domain.streams import contract_link_of, subscription_of
-from projections.projection import Projection, Table, sealed_values
+from projections.projection import Projection, SealedValue, Table, sealed_for, sealed_values
 
 __all__ = [
     "FACTS",
@@ -215,6 +215,14 @@ class ContractContact:
     name: str | None
     email: str | None
     phone: str | None
+
+    @property
+    def sealed(self) -> tuple[SealedValue, ...]:
+        """How to reach them, as far as it was given."""
+        given = {"name": self.name, "email": self.email, "phone": self.phone}
+        return sealed_for(
+            self.event_id, {field: value for field, value in given.items() if value is not None}
+        )
 
     @property
     def kind(self) -> str:

@@ -50,7 +50,13 @@ from domain.contract_link import (
 )
 from domain.event import Event, Recorded
 from domain.module_access import ContractDays
-from projections.projection import Projection, Table, sealed_values
+from projections.projection import (
+    Projection,
+    SealedValue,
+    Table,
+    sealed_for,
+    sealed_values,
+)
 
 __all__ = [
     "ContractLine",
@@ -64,7 +70,6 @@ __all__ = [
     "ReadingLine",
     "RiskLine",
     "RoleLine",
-    "SealedValue",
     "ToRead",
     "contract_lines",
     "contract_whole",
@@ -388,15 +393,6 @@ class ContractLine:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedValue:
-    """A personal value, sealed; it opens only for the event and the field that it is bound to."""
-
-    field: str
-    event_id: UUID
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class NamedPersonLine:
     """The validator or the contact of a contract (C6).
 
@@ -686,7 +682,7 @@ class _Look:
     def named(self, named_for: str) -> NamedPersonLine | None:
         """The validator, or the contact."""
         for person, kind, since, event_id, sealed in self._rows(_NAMED, named_for=named_for):
-            return NamedPersonLine(person, kind, since, _sealed(sealed, event_id))
+            return NamedPersonLine(person, kind, since, sealed_for(event_id, sealed))
         return None
 
     def documents(self) -> tuple[DocumentLine, ...]:
@@ -753,15 +749,11 @@ def _left(documents: Iterable[DocumentLine], person: UUID, *, read: bool) -> tup
     )
 
 
-def _sealed(sealed: dict[str, str], event_id: UUID) -> tuple[SealedValue, ...]:
-    return tuple(SealedValue(field, event_id, value) for field, value in sealed.items())
-
-
 def _present(said: Sequence[tuple[int, UUID, dict[str, str]]]) -> tuple[SealedValue, ...]:
     """Each value as it was last said, in the order of the log."""
     present: dict[str, SealedValue] = {}
     for _, event_id, sealed in sorted(said, key=lambda each: each[0]):
-        present |= {value.field: value for value in _sealed(sealed, event_id)}
+        present |= {value.field: value for value in sealed_for(event_id, sealed)}
     return tuple(present.values())
 
 

@@ -2,16 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import Any, ClassVar, LiteralString
+from uuid import UUID
 
 from psycopg import Connection, sql
 
 from domain.event import Event, Recorded
 from domain.personal import Sealed, personal_fields
 
-__all__ = ["Projection", "Table", "sealed_values"]
+__all__ = ["Projection", "SealedValue", "Table", "sealed_for", "sealed_values"]
 
 
 class Table:
@@ -96,6 +98,20 @@ class Projection(ABC):
     @abstractmethod
     def apply(self, batch: Sequence[Recorded], connection: Connection) -> None:
         """What the events do to the tables, in the order of the log, each exactly once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedValue:
+    """A personal value, sealed; it opens only for the event and the field that it is bound to."""
+
+    field: str
+    event_id: UUID
+    value: str
+
+
+def sealed_for(event_id: UUID, sealed: Mapping[str, str]) -> tuple[SealedValue, ...]:
+    """Values by field that are all bound to one event."""
+    return tuple(SealedValue(field, event_id, value) for field, value in sealed.items())
 
 
 def sealed_values(event: Event) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from handlers.cli.arguments import (
+    DEADLINE_SECONDS,
     AsJson,
     Asker,
     At,
@@ -24,7 +25,10 @@ from handlers.cli.output import by_field, say, show_time, table, write_json
 from handlers.faults import DatabaseVersion, InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from handlers.composition import Acta
+    from handlers.opening import Opened
     from handlers.queries import (
         Billing,
         History,
@@ -36,11 +40,11 @@ if TYPE_CHECKING:
     from projections.billing_history import BillingLine
 
 __all__ = [
-    "billing", "check", "history", "known_up_to", "personal_text", "personal_values", "study",
+    "billing", "check", "history", "known_up_to", "opened_json", "personal_text", "personal_values",
+    "study",
 ]  # fmt: skip
 
 NO = 1
-DEADLINE_SECONDS = 5.0
 
 
 def check(
@@ -127,7 +131,7 @@ def _language_of(acta: "Acta", answer: "AccessAnswer") -> str | None:
 
 
 def _contact_json(opened: "OpenedContact") -> dict[str, Any]:
-    contact = opened.contact
+    contact = opened.line
     return {
         "contract": contact.contract,
         "kind": contact.kind,
@@ -148,7 +152,7 @@ def _show_check(answer: "AccessAnswer", thing: str, contacts: "tuple[OpenedConta
         say(f"    {obstacle.remedy}")
         say(f"    Whom to contact: {obstacle.contact}")
     for opened in contacts:
-        contact = opened.contact
+        contact = opened.line
         reach = personal_text(personal_values(opened))
         say(f"{contact.kind} of contract {contact.contract}: {reach}")
     if answer.evidence:
@@ -243,16 +247,9 @@ def history(
 
 
 def _history_json(answer: "History") -> dict[str, Any]:
-    lines = [
-        {
-            **{name: value for name, value in by_field(opened.line).items() if name != "sealed"},
-            "personal": personal_values(opened),
-        }
-        for opened in answer.lines
-    ]
     return {
         "account": answer.account,
-        "lines": lines,
+        "lines": [opened_json(opened) for opened in answer.lines],
         "position": answer.position,
         "degraded": answer.degraded,
     }
@@ -280,17 +277,13 @@ def _by(opened: "OpenedLine") -> str:
     return f"{opened.line.actor_kind} {str(actor)[:8]}" if actor else opened.line.actor_kind
 
 
-class Opened(Protocol):
-    """A line of an answer, its personal values opened as ``OpenedLine`` says."""
-
-    @property
-    def personal(self) -> dict[str, str | None]: ...
-
-    @property
-    def sealed(self) -> frozenset[str]: ...
+def opened_json(opened: "Opened[Any]", *, but: "Collection[str]" = ("sealed",)) -> dict[str, Any]:
+    """A line by its fields, those named left out, and its personal values as they are open."""
+    line = {name: value for name, value in by_field(opened.line).items() if name not in but}
+    return {**line, "personal": personal_values(opened)}
 
 
-def personal_values(opened: Opened) -> dict[str, dict[str, str | None]]:
+def personal_values(opened: "Opened[Any]") -> dict[str, dict[str, str | None]]:
     """By field: the value where it is open; else whether it is sealed for the asker, or erased."""
 
     def told(field: str, value: str | None) -> dict[str, str | None]:

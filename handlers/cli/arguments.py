@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from handlers.snapshots import Knowledge
 
 __all__ = [
-    "AsJson", "Asker", "At", "AtLeast", "Deadline", "PlanMeant", "WhoMeant", "WhoPaysMeant",
-    "knowledge", "parse_instant", "read_actor", "read_id", "read_instant", "read_plan", "read_who",
-    "read_who_pays",
+    "A_CENTURY_DAYS", "DEADLINE_SECONDS", "AsJson", "Asker", "At", "AtLeast", "Deadline",
+    "PlanMeant", "WhoMeant", "WhoPaysMeant", "knowledge", "parse_instant", "read_actor", "read_id",
+    "read_instant", "read_plan", "read_who", "read_who_pays",
 ]  # fmt: skip
+
+DEADLINE_SECONDS = 5.0
+A_CENTURY_DAYS = 36_500
 
 WhoMeant = Annotated[
     str,

@@ -4,8 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from handlers.cli.answers import known_up_to, personal_text, personal_values
+from handlers.cli.answers import (
+    known_up_to,
+    opened_json,
+    personal_text,
+    personal_values,
+)
 from handlers.cli.arguments import (
+    A_CENTURY_DAYS,
+    DEADLINE_SECONDS,
     AsJson,
     Asker,
     At,
@@ -21,13 +28,11 @@ from handlers.cli.output import by_field, say, show_time, table, write_json
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from handlers.contract_queries import Contract, Contracts, OpenedPerson
-    from projections.contracts import ContractLine, LinkedPersonLine, NamedPersonLine, ToRead
+    from handlers.contract_queries import Contract, Contracts
+    from handlers.opening import Opened
+    from projections.contracts import ContractLine, NamedPersonLine, ToRead
 
 __all__ = ["contract", "contracts"]
-
-DEADLINE_SECONDS = 5.0
-A_CENTURY_DAYS = 36_500
 
 
 # ---------------------------------------------------------------- one contract
@@ -72,23 +77,16 @@ def _contract_json(answer: "Contract") -> dict[str, Any]:
     return {
         **line,
         "outstanding": whole.outstanding,
-        "validator": answer.validator and _person_json(answer.validator),
-        "contact": answer.contact and _person_json(answer.contact),
+        "validator": answer.validator and opened_json(answer.validator),
+        "contact": answer.contact and opened_json(answer.contact),
         "documents": whole.documents,
         "risks": whole.risks,
         "roles": whole.roles,
-        "people": [_person_json(opened) for opened in answer.people],
+        "people": [opened_json(opened) for opened in answer.people],
         "at": answer.at,
         "position": answer.position,
         "degraded": answer.degraded,
     }
-
-
-def _person_json(
-    opened: "OpenedPerson[NamedPersonLine] | OpenedPerson[LinkedPersonLine]",
-) -> dict[str, Any]:
-    shown = {name: value for name, value in by_field(opened.line).items() if name != "sealed"}
-    return {**shown, "personal": personal_values(opened)}
 
 
 def _show_contract(answer: "Contract") -> None:
@@ -118,7 +116,7 @@ def _days(line: "ContractLine") -> str:
     return words[line.days]
 
 
-def _named(opened: "OpenedPerson[NamedPersonLine] | None") -> str:
+def _named(opened: "Opened[NamedPersonLine] | None") -> str:
     if opened is None:
         return "nobody"
     kind = f", {opened.line.kind}" if opened.line.kind else ""

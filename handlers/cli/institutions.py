@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from handlers.cli.answers import known_up_to, personal_text, personal_values
+from handlers.cli.answers import known_up_to, opened_json, personal_text, personal_values
 from handlers.cli.arguments import (
+    DEADLINE_SECONDS,
     AsJson,
     Asker,
     At,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
         Imports,
         Invitations,
         Members,
-        OpenedInvitation,
-        OpenedMember,
         Plan,
     )
     from handlers.snapshots import Knowledge
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["imports", "invitations", "members", "plan"]
 
-DEADLINE_SECONDS = 5.0
 NEVER_SHOWN = {"sealed", "event_id", "email_event_id"}
 
 
@@ -118,7 +116,7 @@ def members(
     with open_ledger(read_settings()) as acta:
         answer = acta.queries.members(meant, asked_at, asker, knowledge(at_least, deadline_seconds))
     if as_json:
-        lines = [_opened_json(member) for member in answer.members]
+        lines = [opened_json(member, but=NEVER_SHOWN) for member in answer.members]
         write_json({"plan": meant, "at": answer.at, "members": lines, **_known(answer)})
     else:
         _show_members(answer)
@@ -141,12 +139,6 @@ def _show_members(answer: "Members") -> None:
     ]
     table(("account", "role", "since (UTC)", "personal values"), rows)
     known_up_to(answer.position, degraded=answer.degraded)
-
-
-def _opened_json(opened: "OpenedMember | OpenedInvitation") -> dict[str, Any]:
-    line = by_field(opened.line)
-    shown = {name: value for name, value in line.items() if name not in NEVER_SHOWN}
-    return {**shown, "personal": personal_values(opened)}
 
 
 # ---------------------------------------------------------------- invitations
@@ -180,7 +172,7 @@ def invitations(
             meant, asked_at, asker, only, knowledge(at_least, deadline_seconds)
         )
     if as_json:
-        lines = [_opened_json(invitation) for invitation in answer.invitations]
+        lines = [opened_json(invitation, but=NEVER_SHOWN) for invitation in answer.invitations]
         write_json({"plan": meant, "at": answer.at, "invitations": lines, **_known(answer)})
     else:
         _show_invitations(answer)

@@ -6,8 +6,16 @@ from uuid import uuid4
 
 import typer
 
-from handlers.cli.answers import DEADLINE_SECONDS, known_up_to
-from handlers.cli.arguments import AsJson, AtLeast, Deadline, knowledge, read_actor, read_id
+from handlers.cli.answers import known_up_to
+from handlers.cli.arguments import (
+    DEADLINE_SECONDS,
+    AsJson,
+    AtLeast,
+    Deadline,
+    knowledge,
+    read_actor,
+    read_id,
+)
 from handlers.cli.output import say, show_time, table, write_json
 from handlers.faults import InvalidInput
 

@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from handlers.cli.answers import known_up_to, personal_text, personal_values
+from handlers.cli.answers import (
+    known_up_to,
+    opened_json,
+    personal_text,
+    personal_values,
+)
 from handlers.cli.arguments import (
+    A_CENTURY_DAYS,
+    DEADLINE_SECONDS,
     AsJson,
     Asker,
     At,
@@ -17,13 +24,12 @@ from handlers.cli.arguments import (
     read_id,
     read_instant,
 )
-from handlers.cli.output import by_field, say, show_time, table, write_json
+from handlers.cli.output import say, show_time, table, write_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from handlers.ticket_queries import (
-        OpenedCopy,
         OpenedMessage,
         OpenedTicket,
         Ticket,
@@ -33,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ticket", "tickets"]
 
-DEADLINE_SECONDS = 5.0
-A_CENTURY_DAYS = 36_500
 PAGE = 50
 MOST_AT_ONCE = 1000
 
@@ -80,9 +84,9 @@ def ticket(
 def _ticket_json(answer: "Ticket") -> dict[str, Any]:
     return {
         **_line_json(answer.ticket, answer.at),
-        "copied": [_opened_json(copy) for copy in answer.copied],
+        "copied": [opened_json(copy) for copy in answer.copied],
         "links": answer.links,
-        "messages": [_opened_json(message) for message in answer.messages],
+        "messages": [opened_json(message) for message in answer.messages],
         **_known(answer),
     }
 
@@ -95,15 +99,10 @@ def _line_json(opened: "OpenedTicket", at: "datetime") -> dict[str, Any]:
     line = opened.line
     silent = None if line.last_public_at is None else at - line.last_public_at
     return {
-        **_opened_json(opened),
+        **opened_json(opened),
         "age_seconds": (at - line.opened_at).total_seconds(),
         "silent_seconds": None if silent is None else silent.total_seconds(),
     }
-
-
-def _opened_json(opened: "OpenedTicket | OpenedMessage | OpenedCopy") -> dict[str, Any]:
-    shown = {name: value for name, value in by_field(opened.line).items() if name != "sealed"}
-    return {**shown, "personal": personal_values(opened)}
 
 
 def _show_ticket(answer: "Ticket") -> None:

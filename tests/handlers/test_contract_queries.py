@@ -119,7 +119,7 @@ def named_in_check(told: Chronicle, worker: Worker, asker: Actor) -> set[str]:
     answer = queries.check(f"account:{worker.account}", "module:documentation", NEXT)
     assert {each.kind for each in answer.contacts} >= {"contact"}
     return {
-        each.contact.kind
+        each.line.kind
         for each in queries.contacts(answer, asker)
         if each.personal["name"] is not None
     }

@@ -56,15 +56,26 @@ class PaidFacts:
 
     Attributes:
         paid: a captured payment pays for that instant.
+        grace: none does, and it lies in the days of grace of a renewal (S7, S8).
         ever_paid: a payment had been captured by then.
         ended: the payer had ended the subscription and not taken it back.
         lapsed: that it ran out is on record, and nobody began it anew.
+        past_due: the renewal was declined, and nothing else has come of it.
+        unknown: nobody knows what became of the renewal, and nothing else has come of it.
     """
 
     paid: bool = False
+    grace: bool = False
     ever_paid: bool = False
     ended: bool = False
     lapsed: bool = False
+    past_due: bool = False
+    unknown: bool = False
+
+    @property
+    def gives_access(self) -> bool:
+        """It is paid for, or within the days of grace."""
+        return self.paid or self.grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +102,11 @@ class ContentFacts:
 
     @property
     def paid(self) -> bool:
-        """Grants add up: it is enough that the person or one institution pays (A2)."""
-        return self.own.paid or any(plan.paid for plan in self.plans)
+        """Grants add up: it is enough that the person or one institution pays (A2).
+
+        Days of grace are as good as paid ones (S7, S8).
+        """
+        return self.own.gives_access or any(plan.gives_access for plan in self.plans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +166,7 @@ def weigh_content(
     roles = _last_by_plan(own)
     joined = {plan: each for plan, each in roles.items() if each[1].kind is AccessFactKind.ROLE}
     plans = [_weigh_plan(known, assigned, at) for assigned in joined.values()]
-    paying = next((each for each in (own_paid, *plans) if each.facts.paid), None)
+    paying = next((each for each in (own_paid, *plans) if each.facts.gives_access), None)
     removed = None if joined else max(roles.values(), key=_place, default=None)
     resting_on = (
         [*own_paid.resting_on, *chain(*(each.resting_on for each in plans)), removed]
@@ -230,14 +244,10 @@ def _invitation_state(last: Placed | None, at: datetime) -> InvitationState:
 
 # ---------------------------------------------------------------- payments
 
-_COURSE = frozenset(
-    {
-        AccessFactKind.ENDED,
-        AccessFactKind.RESUMED,
-        AccessFactKind.LAPSED,
-        AccessFactKind.REACTIVATED,
-    }
-)
+# What says whether the payer wants it to go on.
+_WISH = frozenset({AccessFactKind.ENDED, AccessFactKind.RESUMED, AccessFactKind.REACTIVATED})
+_GRACE = frozenset({AccessFactKind.PAST_DUE, AccessFactKind.OUTCOME_UNKNOWN})
+_COURSE = _WISH | _GRACE | {AccessFactKind.PAID, AccessFactKind.LAPSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,19 +270,24 @@ def _weigh_payments(known: Sequence[Placed], at: datetime) -> _Paid:
     payments = [placed for placed in known if placed[1].kind is AccessFactKind.PAID]
     if not payments:
         return _Paid(PaidFacts())
-    course = last_of(known, _COURSE)
-    kind = course[1].kind if course else None
     covering = next((placed for placed in payments if placed[1].covers(at)), None)
-    facts = PaidFacts(
-        paid=covering is not None,
-        ever_paid=True,
-        ended=kind is AccessFactKind.ENDED,
-        lapsed=kind is AccessFactKind.LAPSED,
-    )
     if covering is not None:
-        return _Paid(facts, (covering,))
-    stopped = [course] if course and (facts.ended or facts.lapsed) else []
-    return _Paid(facts, (payments[-1], *stopped))
+        return _Paid(PaidFacts(paid=True, ever_paid=True), (covering,))
+    last = last_of(known, _COURSE) or payments[-1]
+    wish = last_of(known, _WISH)
+    ended = wish is not None and wish[1].kind is AccessFactKind.ENDED
+    kind = last[1].kind
+    facts = PaidFacts(
+        grace=kind in _GRACE and last[1].covers(at),
+        ever_paid=True,
+        ended=ended,
+        lapsed=kind is AccessFactKind.LAPSED,
+        past_due=kind is AccessFactKind.PAST_DUE,
+        unknown=kind is AccessFactKind.OUTCOME_UNKNOWN,
+    )
+    stopped = [wish] if ended and wish is not None else []
+    told = [last] if facts.lapsed or facts.past_due or facts.unknown else []
+    return _Paid(facts, (payments[-1], *stopped, *told))
 
 
 def _last_by_plan(own: Sequence[Placed]) -> Mapping[UUID, Placed]:

@@ -53,10 +53,12 @@ from domain.invitation import (
     InvitationSent,
     InvitationSentAgain,
 )
-from domain.subscription import (
+from domain.subscription_facts import (
     PaymentCaptured,
+    PaymentOutcomeUnknown,
     SubscriptionEnded,
     SubscriptionLapsed,
+    SubscriptionPastDue,
     SubscriptionReactivated,
     SubscriptionResumed,
 )
@@ -84,6 +86,8 @@ class AccessFactKind(StrEnum):
     REINSTATED = "reinstated"
     CLOSED = "closed"
     PAID = "paid"
+    PAST_DUE = "past_due"
+    OUTCOME_UNKNOWN = "outcome_unknown"
     ENDED = "ended"
     RESUMED = "resumed"
     LAPSED = "lapsed"
@@ -118,7 +122,8 @@ class AccessFact(NamedTuple):
         subject: whose fact it is: an account, also for what its person does under a contract; a
             plan, for its payments and their course; a contract; or a person, for their
             invitations.
-        starts_at: for a payment and a contract's days, the first instant that they cover.
+        starts_at: for a payment, days of grace and a contract's days, the first instant that they
+            cover.
         ends_at: for these, the first instant that they no longer cover; for an invitation, its
             expiry.
         plan: for a role and an invitation, the plan that it is about.
@@ -148,7 +153,7 @@ class AccessFact(NamedTuple):
     named: UUID | None = None
 
     def covers(self, at: datetime) -> bool:
-        """Whether it is a payment for this instant, or days of a contract that it lies in."""
+        """Whether it is a payment for this instant, or days of grace or of a contract with it."""
         return (
             self.starts_at is not None
             and self.ends_at is not None
@@ -172,13 +177,19 @@ def access_fact(event: Event) -> AccessFact | None:
             return None
 
 
-def _account_fact(kind: AccessFactKind, event: EventOfAccount) -> AccessFact:
+def _account_fact(kind: AccessFactKind, event: EventOfAccount) -> AccessFact | None:
     account, at = event.account, event.occurred_at
     match event:
         case PaymentCaptured():
             starts_at, ends_at = _days(event.period_from, event.period_to, event.time_zone)
             # Access begins with the payment and never before it (S3), also on the day itself.
             return AccessFact(kind, account, at, max(at, starts_at), ends_at)
+        case SubscriptionPastDue() | PaymentOutcomeUnknown():
+            if event.access_until is None:
+                # No grace comes of it, so it means nothing (S3, S4).
+                return None
+            _, ends_at = _days(event.access_until, event.access_until, event.time_zone)
+            return AccessFact(kind, account, at, at, ends_at)
         case RoleAssigned():
             return AccessFact(kind, account, at, plan=event.plan, role=event.role)
         case MemberRemoved():
@@ -263,6 +274,8 @@ _KINDS: dict[type[Event], AccessFactKind] = {
     AccountClosed: AccessFactKind.CLOSED,
     PersonErased: AccessFactKind.CLOSED,
     PaymentCaptured: AccessFactKind.PAID,
+    SubscriptionPastDue: AccessFactKind.PAST_DUE,
+    PaymentOutcomeUnknown: AccessFactKind.OUTCOME_UNKNOWN,
     SubscriptionEnded: AccessFactKind.ENDED,
     SubscriptionResumed: AccessFactKind.RESUMED,
     SubscriptionLapsed: AccessFactKind.LAPSED,

@@ -230,5 +230,5 @@ def is_free_to_join(
     """
     if account.standing in (Standing.NONE, Standing.CLOSED):
         return True
-    pays = own.paying and not own.ran_out(at)
+    pays = own.paying and not own.over(at)
     return can_join(account) and not pays and all(plans[plan].over(at) for plan in account.roles)

@@ -55,8 +55,16 @@ def _unpaid(facts: ContentFacts) -> list[Obstacle]:
     if facts.removed:
         obstacles.append(REMOVED)
     if facts.own.ever_paid:
-        obstacles.append(ENDED if facts.own.ended else LAPSED)
+        obstacles.append(_unpaid_own(facts.own))
     return obstacles or [NEVER_PAID]
+
+
+def _unpaid_own(own: PaidFacts) -> Obstacle:
+    if own.ended:
+        return ENDED
+    if own.past_due:
+        return PAST_DUE
+    return UNKNOWN if own.unknown else LAPSED
 
 
 def _unpaid_plan(plan: PaidFacts) -> Obstacle:
@@ -152,6 +160,18 @@ LAPSED = Obstacle(
     "the subscription ran out unrenewed",
     "Reactivate the subscription and go through its steps again.",
     OWNER,
+)
+PAST_DUE = Obstacle(
+    "S8",
+    "the renewal was declined, and the days of grace are over",
+    "Reactivate the subscription and go through its steps again, with a card that can be charged.",
+    OWNER,
+)
+UNKNOWN = Obstacle(
+    "S7",
+    "nobody knows yet what became of the renewal, and the days of grace are over",
+    "Wait until the payment gateway answers; access returns if the charge was paid.",
+    ACCOUNT_MANAGER,
 )
 INSTITUTION = "an administrator of the plan, at the institution"
 

@@ -1,8 +1,9 @@
 """Streams whose id follows from other ids, so that whoever knows those finds them."""
 
+from datetime import date
 from uuid import UUID, uuid5
 
-__all__ = ["contract_link_of", "subscription_of"]
+__all__ = ["contract_link_of", "notice_of", "payment_of", "subscription_of"]
 
 
 def subscription_of(account: UUID) -> UUID:
@@ -13,3 +14,13 @@ def subscription_of(account: UUID) -> UUID:
 def contract_link_of(contract: UUID, person: UUID) -> UUID:
     """What a person does under a contract: one stream, also when linked again (C2)."""
     return uuid5(contract, str(person))
+
+
+def payment_of(subscription: UUID, first_day: date, attempt: int) -> UUID:
+    """A try at charging for the period that begins on a day: whoever repeats it names it (S6)."""
+    return uuid5(subscription, f"payment {first_day.isoformat()} {attempt}")
+
+
+def notice_of(subscription: UUID, number: int) -> UUID:
+    """A notice of a subscription, by how many came before it."""
+    return uuid5(subscription, f"notice {number}")

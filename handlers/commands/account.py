@@ -23,7 +23,7 @@ from domain.actor import Actor
 from domain.calendar import add_years
 from domain.contract_link import LinkPerson
 from domain.identity import email_key
-from domain.subscription import About, SubscriptionStanding
+from domain.subscription import About
 from handlers.commands.invitation import (
     erase_invitee,
     erasure_of,
@@ -188,8 +188,7 @@ def _claim(append: Append, kind: str, digest: bytes, account: UUID, person: UUID
 def _end_subscription(append: Append, event: AccountClosed, situation: Situation) -> None:
     """Nothing is charged for a closed account, so its subscription ends with it."""
     subscription = situation.subscription(event.account)
-    active = subscription.state.standing is SubscriptionStanding.ACTIVE
-    if not active or subscription.state.ran_out(event.occurred_at):
+    if not subscription.state.goes_on(event.occurred_at):
         append.reads[subscription.stream] = subscription.version
         return
     about = About(subscription.stream, event.account, event.person, event.occurred_at)

@@ -1,0 +1,133 @@
+"""What is due of a subscription, and when: it follows from the events alone (S4 to S8, S12).
+
+Nothing here asks the clock. Each thing has the instant from which it is due, the start of a day in
+the time zone of the subscription; whoever does it gives that instant as business time, and once it
+is on record it is due no longer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from domain.calendar import start_of_day
+from domain.subscription_facts import PaymentMeans
+from domain.subscription_state import RefundStanding, Subscription, SubscriptionStanding
+
+__all__ = ["Due", "DueKind", "due_of"]
+
+
+class DueKind(StrEnum):
+    """What is to be done."""
+
+    RESOLUTION = "resolution"
+    """Ask the gateway what became of a charge, then give its outcome."""
+    REFUND = "refund"
+    """Have the gateway give money back, then give the outcome."""
+    RENEWAL = "renewal"
+    """Give RequestCharge."""
+    RETRY = "retry"
+    """Give RequestCharge again after a decline."""
+    LAPSE = "lapse"
+    """Give LapseSubscription."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something that is to be done from an instant on.
+
+    Attributes:
+        day: the day in ``time_zone`` that begins at the instant, or in which it lies.
+        payment: of a resolution and a refund, the payment that it is about.
+        refund: of a refund, which one.
+    """
+
+    kind: DueKind
+    at: datetime
+    day: date
+    time_zone: str
+    payment: UUID | None = None
+    refund: UUID | None = None
+
+
+def due_of(subscription: Subscription, *, closed: bool = False) -> tuple[Due, ...]:
+    """What is due of a subscription now or later, as things stand, the first of it first.
+
+    Args:
+        subscription: an individual's, or a plan's.
+        closed: its account is closed, so that nothing but what is on its way goes on (A10).
+    """
+    found = [*_on_their_way(subscription)]
+    if not closed:
+        found += _of_its_course(subscription)
+    return tuple(sorted(found, key=lambda due: due.at))
+
+
+def _on_their_way(subscription: Subscription) -> Iterator[Due]:
+    """The gateway was, or was about to be, asked."""
+    if subscription.charge is not None:
+        request = subscription.charge.request
+        yield _since(DueKind.RESOLUTION, request.occurred_at, subscription, payment=request.payment)
+    for refund in subscription.refunds.values():
+        if refund.standing is RefundStanding.REQUESTED:
+            asked = refund.request
+            yield _since(
+                DueKind.REFUND,
+                asked.occurred_at,
+                subscription,
+                payment=asked.payment,
+                refund=asked.refund,
+            )
+
+
+def _of_its_course(subscription: Subscription) -> Iterator[Due]:
+    first_unpaid_day = subscription.first_unpaid_day
+    if first_unpaid_day is None:
+        return
+    charge = subscription.charge
+    match subscription.standing:
+        case SubscriptionStanding.ENDED if charge is None:
+            yield _on(DueKind.LAPSE, first_unpaid_day, subscription)
+        case SubscriptionStanding.ACTIVE if charge is not None:
+            # While nobody knows, nothing is charged again; once its grace is over, it lapses.
+            if charge.unknown:
+                yield _on(DueKind.LAPSE, _after_grace(subscription), subscription)
+        case SubscriptionStanding.ACTIVE:
+            yield _renewal(subscription, first_unpaid_day)
+        case _:
+            return
+
+
+def _renewal(subscription: Subscription, first_unpaid_day: date) -> Due:
+    """The next charge of a card; a transfer is waited for until what is paid runs out."""
+    method, past_due = subscription.method, subscription.past_due
+    if method is None or method.means is not PaymentMeans.CARD:
+        return _on(DueKind.LAPSE, _after_grace(subscription), subscription)
+    if past_due is None:
+        return _on(DueKind.RENEWAL, first_unpaid_day, subscription)
+    if past_due.retries_on:
+        return _on(DueKind.RETRY, past_due.retries_on[0], subscription)
+    return _on(DueKind.LAPSE, _after_grace(subscription), subscription)
+
+
+def _after_grace(subscription: Subscription) -> date:
+    """The first day without access: after what is paid for, and after the days of grace."""
+    last_days = [subscription.paid_through, subscription.grace_until]
+    return max(day for day in last_days if day is not None) + timedelta(days=1)
+
+
+def _on(kind: DueKind, day: date, subscription: Subscription) -> Due:
+    time_zone = subscription.time_zone
+    return Due(kind, start_of_day(day, time_zone), day, time_zone)
+
+
+def _since(
+    kind: DueKind,
+    at: datetime,
+    subscription: Subscription,
+    *,
+    payment: UUID,
+    refund: UUID | None = None,
+) -> Due:
+    return Due(kind, at, subscription.day(at), subscription.time_zone, payment, refund)

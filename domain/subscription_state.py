@@ -253,7 +253,9 @@ class Subscription:
         announced = [
             price.terms
             for price in self.prices
-            if price.effective_from <= first_day and price.terms.plan == agreed.plan
+            if price.effective_from <= first_day
+            and price.terms.plan == agreed.plan
+            and price.terms.currency is agreed.currency
         ]
         return max([agreed, *announced], key=lambda terms: terms.price_version)
 

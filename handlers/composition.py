@@ -96,6 +96,7 @@ def open_ledger(
                 tax_retention_years=settings.tax_retention_years,
                 invitation_days=settings.invitation_days,
                 desk_emails=settings.desk_emails,
+                charging=settings.charging,
                 reached=reached,
             ),
             queries=Queries(store, snapshots, modules=settings.modules),

@@ -15,6 +15,7 @@ from domain.disclosure import OpenPersonalValue
 from domain.event import Event
 from domain.invitation_import import ImportInvitations
 from domain.refusal import Refused
+from domain.subscription import ChargingTerms
 from handlers.commands import disclosure, draft, invitation_import
 from handlers.commands.situation import Situation
 from handlers.faults import CommandIdReused, Contention
@@ -83,6 +84,7 @@ class Ledger:
         tax_retention_years: how long buyer data of tax documents is kept (A11).
         invitation_days: how long an invitation is open (I6).
         desk_emails: the addresses of the desks, which are on no copy list (T6).
+        charging: what is set about charges (S5, S8).
         new_id: gives random ids.
         reached: told each point at which a crash would matter; tests crash there.
     """
@@ -93,6 +95,7 @@ class Ledger:
         *,
         tax_retention_years: int,
         invitation_days: int,
+        charging: ChargingTerms,
         desk_emails: Sequence[str] = (),
         new_id: Callable[[], UUID] = uuid4,
         reached: Callable[[str], None] = lambda _: None,
@@ -101,6 +104,7 @@ class Ledger:
         self._tax_retention_years = tax_retention_years
         self._invitation_days = invitation_days
         self._desk_emails = desk_emails
+        self._charging = charging
         self._new_id = new_id
         self._reached = reached
 
@@ -297,6 +301,7 @@ class Ledger:
             tax_retention_years=self._tax_retention_years,
             invitation_days=self._invitation_days,
             desk_emails=self._desk_emails,
+            charging=self._charging,
         )
 
     def _input_digest(self, command: Command, actor: Actor) -> bytes:

@@ -1,13 +1,15 @@
 """Settings: the only reader of the environment. Every name begins with ``ACTA_``."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.identity import Email
+from domain.subscription import ChargingTerms
 from handlers.faults import InvalidInput
 
 __all__ = [
@@ -31,8 +33,18 @@ def _listed(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
+def _one_after_another(days: tuple[int, ...]) -> tuple[int, ...]:
+    if any(later <= earlier for earlier, later in pairwise(days)):
+        raise ValueError("each day comes after the one before it")
+    return days
+
+
 ModuleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_./-]{0,79}$")]
 ModuleNames = Annotated[tuple[ModuleName, ...], NoDecode, BeforeValidator(_listed)]
+DayNumber = Annotated[int, Field(gt=0, le=366)]
+DaysApart = Annotated[
+    tuple[DayNumber, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_one_after_another)
+]
 
 
 class Settings(BaseSettings):
@@ -56,6 +68,10 @@ class Settings(BaseSettings):
     """How long the law wants buyer data of tax documents kept (A11)."""
     invitation_days: Annotated[int, Field(gt=0, le=3660)] = 14
     """How many days an invitation is open (I6)."""
+    retry_days: DaysApart = (1, 3, 5, 7)
+    """How many days after its first decline a renewal is tried again (S8), with commas between."""
+    price_notice_days: Annotated[int, Field(ge=0, le=3660)] = 30
+    """How many days before it holds a price is announced (S5)."""
     modules: ModuleNames = ("documentation",)
     """Names of the modules that contracts can open (C4), as JSON or with commas between them."""
     holder_support_email: Email | None = None
@@ -80,6 +96,11 @@ class Settings(BaseSettings):
     """File of further librdkafka properties, ``name=value`` by line: security, timeouts."""
     schema_registry_url: SecretStr | None = None
     """Address of the schema registry; none: the ids of the lock file ``schemas/ids.json``."""
+
+    @property
+    def charging(self) -> ChargingTerms:
+        """What is set about charges (S5, S8)."""
+        return ChargingTerms(self.retry_days, self.price_notice_days)
 
     @property
     def desk_emails(self) -> tuple[str, ...]:

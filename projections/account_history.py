@@ -36,14 +36,22 @@ from domain.event import Event, EventOfAccount, Recorded
 from domain.money import format_money
 from domain.study_history import ContentStudied
 from domain.subscription import (
+    ChargeRequested,
+    NoticeRequested,
     PaymentCaptured,
     PaymentDeclined,
     PaymentMethodChosen,
+    PaymentOutcomeUnknown,
+    PaymentRefunded,
     PlanConfirmed,
+    PriceAnnounced,
+    RefundFailed,
+    RefundRequested,
     SeatsChanged,
     SubscriptionEnded,
     SubscriptionKind,
     SubscriptionLapsed,
+    SubscriptionPastDue,
     SubscriptionReactivated,
     SubscriptionResumed,
     SubscriptionStarted,
@@ -162,6 +170,14 @@ def describe(event: Event) -> str:
             return f"Agreed to plan {event.plan} at {price} a month (prices {event.price_version})"
         case PaymentMethodChosen():
             return f"Chose to pay by {event.means.value}, {event.months} month(s) at a time"
+        case ChargeRequested():
+            amount = format_money(event.amount_minor, event.currency)
+            return (
+                f"Requested {amount} by {event.means.value} for {event.period_from} to"
+                f" {event.period_to}, try {event.attempt}"
+            )
+        case PaymentOutcomeUnknown():
+            return f"Nobody knows what became of a charge: {event.reason.value}"
         case PaymentCaptured():
             amount = format_money(event.amount_minor, event.currency)
             return (
@@ -170,6 +186,24 @@ def describe(event: Event) -> str:
         case PaymentDeclined():
             amount = format_money(event.amount_minor, event.currency)
             return f"A charge of {amount} was declined: {event.reason.value}"
+        case SubscriptionPastDue():
+            days = ", ".join(map(str, event.retries_on))
+            return f"The renewal is past due since {event.declined_on}; tried again on {days}"
+        case PriceAnnounced():
+            price = format_money(event.monthly_price_minor, event.currency)
+            return (
+                f"Announced {price} a month for plan {event.plan} from {event.effective_from} on"
+                f" (prices {event.price_version})"
+            )
+        case RefundRequested():
+            amount = format_money(event.amount_minor, event.currency)
+            return f"A refund of {amount} was requested: {event.reason.value}"
+        case PaymentRefunded():
+            return f"Refunded {format_money(event.amount_minor, event.currency)}"
+        case RefundFailed():
+            return f"A refund failed: {event.reason.value}"
+        case NoticeRequested():
+            return f"To be told: {event.template.value}, for {event.reason.value}"
         case SubscriptionEnded():
             return f"Ended the subscription, which is paid until {event.access_until}"
         case SubscriptionResumed():

@@ -11,10 +11,17 @@ from psycopg.rows import class_row
 
 from domain.event import Recorded
 from domain.subscription import (
+    ChargeRequested,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentOutcomeUnknown,
+    PaymentRefunded,
+    PriceAnnounced,
+    RefundFailed,
+    RefundRequested,
     SubscriptionEnded,
     SubscriptionLapsed,
+    SubscriptionPastDue,
     SubscriptionReactivated,
     SubscriptionResumed,
 )
@@ -25,15 +32,18 @@ __all__ = ["BillingHistory", "BillingLine", "billing_lines", "paid_through"]
 _COLUMNS = (
     "account", "position", "line", "event_id", "occurred_at", "kind", "amount_minor",
     "change_minor", "currency", "payment", "means", "plan", "price_version", "period_from",
-    "period_to", "time_zone", "tax_document", "reason",
+    "period_to", "time_zone", "tax_document", "reason", "attempt", "refund",
 )  # fmt: skip
 
 
 class BillingHistory(Projection):
-    """A charge and a payment for each capture, whose changes of the balance add up to nothing."""
+    """A charge and a payment for each capture, a credit and a refund for money that goes back.
+
+    The changes of the balance that each makes add up to nothing.
+    """
 
     name: ClassVar[str] = "billing_history"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     aggregates: ClassVar[frozenset[str] | None] = frozenset({"subscription"})
     tables: ClassVar[tuple[Table, ...]] = (
         Table(
@@ -57,6 +67,8 @@ class BillingHistory(Projection):
                 "time_zone": "text",
                 "tax_document": "text",
                 "reason": "text",
+                "attempt": "int4",
+                "refund": "uuid",
             },
             key=("account", "position", "line"),
         ),
@@ -109,6 +121,28 @@ def _lines(event: object) -> Iterator[dict[str, Any]]:
                 "change_minor": -event.amount_minor,
                 "tax_document": event.tax_document.value,
             }
+        case ChargeRequested():
+            yield {
+                "account": event.account,
+                "kind": "requested",
+                "amount_minor": event.amount_minor,
+                "currency": event.currency.value,
+                "payment": event.payment,
+                "means": event.means.value,
+                "plan": event.plan,
+                "price_version": event.price_version,
+                "period_from": event.period_from,
+                "period_to": event.period_to,
+                "time_zone": event.time_zone,
+                "attempt": event.attempt,
+            }
+        case PaymentOutcomeUnknown():
+            yield {
+                "account": event.account,
+                "kind": "unknown",
+                "payment": event.payment,
+                "reason": event.reason.value,
+            }
         case PaymentDeclined():
             yield {
                 "account": event.account,
@@ -117,6 +151,39 @@ def _lines(event: object) -> Iterator[dict[str, Any]]:
                 "currency": event.currency.value,
                 "payment": event.payment,
                 "means": event.means.value,
+                "reason": event.reason.value,
+                "period_from": event.period_from,
+                "period_to": event.period_to,
+                "time_zone": event.time_zone,
+                "attempt": event.attempt,
+            }
+        case SubscriptionPastDue():
+            yield {
+                "account": event.account,
+                "kind": "past_due",
+                "payment": event.payment,
+                "period_to": event.access_until,
+                "time_zone": event.time_zone,
+            }
+        case PriceAnnounced():
+            yield {
+                "account": event.account,
+                "kind": "price_announced",
+                "amount_minor": event.monthly_price_minor,
+                "currency": event.currency.value,
+                "plan": event.plan,
+                "price_version": event.price_version,
+                "period_from": event.effective_from,
+                "time_zone": event.time_zone,
+            }
+        case RefundRequested() | PaymentRefunded():
+            yield from _refund_lines(event)
+        case RefundFailed():
+            yield {
+                "account": event.account,
+                "kind": "refund_failed",
+                "payment": event.payment,
+                "refund": event.refund,
                 "reason": event.reason.value,
             }
         case SubscriptionEnded():
@@ -141,15 +208,35 @@ def _lines(event: object) -> Iterator[dict[str, Any]]:
             return
 
 
+def _refund_lines(event: RefundRequested | PaymentRefunded) -> Iterator[dict[str, Any]]:
+    """What goes back is credited, and the credit is paid out (S12)."""
+    shared = {
+        "account": event.account,
+        "amount_minor": event.amount_minor,
+        "currency": event.currency.value,
+        "payment": event.payment,
+        "refund": event.refund,
+        "means": event.means.value,
+    }
+    if isinstance(event, RefundRequested):
+        yield {**shared, "kind": "refund_requested", "reason": event.reason.value}
+        return
+    yield {**shared, "kind": "credit", "change_minor": -event.amount_minor}
+    yield {**shared, "kind": "refund", "change_minor": event.amount_minor}
+
+
 @dataclass(frozen=True, slots=True)
 class BillingLine:
     """A line of a billing history.
 
     Attributes:
-        kind: charge, payment, declined, ended, resumed, lapsed or reactivated.
-        amount_minor: the amount, in minor units of the currency.
-        change_minor: what it does to the balance: a charge raises what is owed, a payment
-            lowers it.
+        kind: requested, unknown, charge, payment, declined, past_due, price_announced,
+            refund_requested, credit, refund, refund_failed, ended, resumed, lapsed or reactivated.
+        amount_minor: the amount, in minor units of the currency; of an announced price, a month's.
+        change_minor: what it does to the balance: a charge and a refund raise what is owed, a
+            payment and a credit lower it.
+        period_to: the last day that it is about; of what is past due, the last day of access.
+        attempt: which try for its period a charge was.
         balance_minor: what is owed in that currency after this line.
     """
 
@@ -170,13 +257,15 @@ class BillingLine:
     time_zone: str | None
     tax_document: str | None
     reason: str | None
+    attempt: int | None
+    refund: UUID | None
     balance_minor: int
 
 
 _LINES = """
     SELECT position, line, event_id, occurred_at, kind, amount_minor, change_minor, currency,
            payment, means, plan, price_version, period_from, period_to, time_zone, tax_document,
-           reason,
+           reason, attempt, refund,
            sum(change_minor) OVER (PARTITION BY currency ORDER BY position, line)::int8
                AS balance_minor
     FROM projections.billing_history WHERE account = %s ORDER BY position, line

@@ -86,7 +86,7 @@ class Institutions(Projection):
     """
 
     name: ClassVar[str] = "institutions"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     aggregates: ClassVar[frozenset[str] | None] = frozenset(
         {"account", "subscription", "invitation", "invitation_import"}
     )
@@ -100,6 +100,7 @@ class Institutions(Projection):
                 "seats": "int4 NOT NULL",
                 "standing": "text NOT NULL",
                 "paid_through": "date",
+                "grace_until": "date",
                 "time_zone": "text NOT NULL",
                 "opened_at": "timestamptz NOT NULL",
             },
@@ -228,6 +229,7 @@ class _Plan:
     seats: int
     standing: str
     paid_through: date | None
+    grace_until: date | None
     time_zone: str
     opened_at: datetime
 
@@ -372,6 +374,7 @@ class _Rows:
                 seats=event.seats or 0,
                 standing=SubscriptionStanding.STEPS.value,
                 paid_through=None,
+                grace_until=None,
                 time_zone=event.time_zone,
                 opened_at=event.occurred_at,
             )
@@ -383,11 +386,12 @@ class _Rows:
                     standing=SubscriptionStanding(plan.standing),
                     seats=plan.seats,
                     paid_through=plan.paid_through,
+                    grace_until=plan.grace_until,
                 ),
                 event,
             )
             plan.standing, plan.seats = state.standing.value, state.seats
-            plan.paid_through = state.paid_through
+            plan.paid_through, plan.grace_until = state.paid_through, state.grace_until
 
     def _of_account(self, event: AccountFact, entry: Recorded) -> None:
         match event:
@@ -584,6 +588,7 @@ class PlanState:
         seats: how many it has room for, as last agreed.
         standing: steps, active, ended or lapsed, as last recorded.
         paid_through: the last day that is paid for, in ``time_zone``.
+        grace_until: the last day of access while a renewal is not paid; None where there is none.
         members: of that instant.
         invitations_open: at that instant.
     """
@@ -594,6 +599,7 @@ class PlanState:
     seats: int
     standing: str
     paid_through: date | None
+    grace_until: date | None
     time_zone: str
     opened_at: datetime
     members: int
@@ -613,7 +619,10 @@ class PlanState:
         """Whether it had been paid for and is so no longer (S10)."""
         standing = SubscriptionStanding(self.standing)
         return Subscription(
-            standing=standing, paid_through=self.paid_through, time_zone=self.time_zone
+            standing=standing,
+            paid_through=self.paid_through,
+            grace_until=self.grace_until,
+            time_zone=self.time_zone,
         ).over(at)
 
 

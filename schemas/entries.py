@@ -45,6 +45,7 @@ class EntryKind(StrEnum):
 
     PAYMENT_CAPTURED = "payment_captured"
     PAYMENT_DECLINED = "payment_declined"
+    PAYMENT_REFUNDED = "payment_refunded"
 
 
 def _whole_milliseconds(instant: datetime) -> datetime:
@@ -65,8 +66,8 @@ class Entry(BaseModel):
     )
 
     AGGREGATE: ClassVar[str] = "entries"
-    VERSION: ClassVar[int] = 1
-    TOPIC: ClassVar[str] = "entries.Entry.v1"
+    VERSION: ClassVar[int] = 2
+    TOPIC: ClassVar[str] = "entries.Entry.v2"
 
     event_id: str
     """The event that names the amount, by its id; it makes one entry."""
@@ -91,7 +92,8 @@ class Entry(BaseModel):
     amount_minor: int
     """The amount that the event names, in minor units of the currency."""
     received_minor: int
-    """What came in by it, in minor units: the amount of a capture, 0 for a decline."""
+    """What came in by it, in minor units: the amount of a capture, 0 for a decline, and for a
+    refund its amount below 0."""
     currency: Currency
     """ISO 4217 code."""
     payment: str | None = None
@@ -116,6 +118,8 @@ class Entry(BaseModel):
     """Why a charge was declined."""
     tax_document: TaxDocumentKind | None = None
     """The kind of tax document that the payment gets."""
+    refund: str | None = None
+    """Id of the refund, where money of the payment went back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,14 @@ class Money:
 ENTRIES: dict[str, Money] = {
     "subscription.PaymentCaptured": Money(EntryKind.PAYMENT_CAPTURED, received=1),
     "subscription.PaymentDeclined": Money(EntryKind.PAYMENT_DECLINED, received=0),
+    "subscription.PaymentRefunded": Money(EntryKind.PAYMENT_REFUNDED, received=-1),
 }
 """Every fact that has an entry, whatever its version."""
 
 WITHOUT_ENTRY: dict[str, str] = {
+    "subscription.ChargeRequested": "no money has moved; its outcome says whether any does",
+    "subscription.RefundRequested": "no money has moved; its outcome says whether any does",
+    "subscription.PriceAnnounced": "it announces a price, and no money moves or was to move",
     "subscription.PlanConfirmed": "it agrees to a price, and no money moves or was to move",
 }
 """Every fact that names an amount and has no entry, and why."""
@@ -145,7 +153,7 @@ WITHOUT_ENTRY: dict[str, str] = {
 OF_THE_EVENT = (
     "occurred_at", "account", "person", "subscription", "amount_minor", "currency", "payment",
     "payer", "means", "plan", "price_version", "period_from", "period_to", "time_zone",
-    "gateway_reference", "reason", "tax_document",
+    "gateway_reference", "reason", "tax_document", "refund",
 )  # fmt: skip
 """What an entry takes over as it stands in the log; what an event lacks is null."""
 

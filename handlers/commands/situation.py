@@ -39,7 +39,12 @@ from domain.invitation import (
 )
 from domain.personal import Sealed
 from domain.streams import contract_link_of, subscription_of
-from domain.subscription import Subscription, SubscriptionFact, subscription_decider
+from domain.subscription import (
+    ChargingTerms,
+    Subscription,
+    SubscriptionFact,
+    subscription_decider,
+)
 from domain.support_ticket import (
     CopyPerson,
     OpenTicket,
@@ -98,6 +103,7 @@ class Situation:
         tax_retention_years: how long buyer data of tax documents is kept.
         invitation_days: how long an invitation is open (I6).
         desk_emails: the addresses of the desks (T6).
+        charging: what is set about charges (S5, S8).
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class Situation:
         new_id: Callable[[], UUID],
         tax_retention_years: int,
         invitation_days: int,
+        charging: ChargingTerms,
         desk_emails: Sequence[str] = (),
     ) -> None:
         self.store = store
@@ -117,6 +124,7 @@ class Situation:
         self.tax_retention_years = tax_retention_years
         self.invitation_expires_at = at + timedelta(days=invitation_days)
         self.desk_emails = desk_emails
+        self.charging = charging
         self.persons: set[UUID] = set()
         self.within: Connection | None = None
         self._numbering: Numbering | None = None

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.account import become_individual
+from domain.account import Standing, become_individual
 from domain.actor import Actor
 from domain.subscription import (
     PaymentCaptured,
@@ -27,11 +27,12 @@ def draft(command: SubscriptionDecision, actor: Actor, situation: Situation) -> 
         return _draft_of_plan(UUID(plan), command, actor, situation)
     account = situation.account(command.account)
     subscription = situation.subscription(account.stream)
-    surroundings = SubscriptionSurroundings(subscription.stream, account.state)
+    surroundings = SubscriptionSurroundings(subscription.stream, account.state, situation.charging)
     events = decide(command, actor, subscription.state, surroundings)
     append = Append(reads={account.stream: account.version})
     append.write(subscription.stream, subscription.version, events)
-    if any(isinstance(event, PaymentCaptured) for event in events):
+    closed = account.state.standing is Standing.CLOSED
+    if not closed and any(isinstance(event, PaymentCaptured) for event in events):
         plans = situation.plans_of(account.state, append)
         if all(plan.over(command.at) for plan in plans.values()):
             append.write(
@@ -45,7 +46,8 @@ def _draft_of_plan(
 ) -> Append:
     """Institutional plans are paid by the same rules (S10)."""
     subscription = situation.plan(plan)
-    events = decide(command, actor, subscription.state, SubscriptionSurroundings(plan, None))
+    surroundings = SubscriptionSurroundings(plan, None, situation.charging)
+    events = decide(command, actor, subscription.state, surroundings)
     append = Append()
     append.write(plan, subscription.version, events)
     return append

@@ -26,7 +26,7 @@ from domain.account import (
     account_decider,
 )
 from domain.actor import Actor, ActorKind
-from domain.calendar import period
+from domain.calendar import local_day, period
 from domain.event import Event
 from domain.invitation import (
     InvitationAccepted,
@@ -39,23 +39,31 @@ from domain.invitation import (
 )
 from domain.money import Currency
 from domain.personal import Sealed, personal_fields
+from domain.streams import notice_of, payment_of
 from domain.subscription import (
     AboutFacts,
+    ChargeRequested,
     DeclineReason,
+    NoticeReason,
+    NoticeRequested,
+    NoticeTemplate,
     PaymentCaptured,
     PaymentDeclined,
     PaymentMeans,
     PaymentMethodChosen,
+    PaymentOutcomeUnknown,
     PlanConfirmed,
     Subscription,
     SubscriptionEnded,
     SubscriptionEvent,
     SubscriptionKind,
     SubscriptionLapsed,
+    SubscriptionPastDue,
     SubscriptionReactivated,
     SubscriptionStarted,
     TaxDocumentChosen,
     TaxDocumentKind,
+    UnknownReason,
     subscription_decider,
 )
 
@@ -224,6 +232,113 @@ def declined(number: int) -> PaymentDeclined:
         currency=Currency.CLP,
         means=PaymentMeans.CARD,
         reason=DeclineReason.INSUFFICIENT_FUNDS,
+    )
+
+
+def requested(
+    at: datetime,
+    first_day: date,
+    last_day: date,
+    *,
+    attempt: int = 1,
+    monthly_price_minor: int = MONTHLY_PRICE_MINOR,
+    price_version: int = 1,
+) -> ChargeRequested:
+    """A month is about to be charged to the card."""
+    return ChargeRequested(
+        **about(at),
+        payment=payment_of(SUBSCRIPTION, first_day, attempt),
+        attempt=attempt,
+        amount_minor=monthly_price_minor,
+        currency=Currency.CLP,
+        means=PaymentMeans.CARD,
+        plan="full-access",
+        price_version=price_version,
+        period_from=first_day,
+        period_to=last_day,
+        time_zone=SANTIAGO,
+        tax_document=TaxDocumentKind.BOLETA,
+    )
+
+
+def charge_captured(request: ChargeRequested, at: datetime) -> PaymentCaptured:
+    """The requested charge brought its money."""
+    return PaymentCaptured(
+        **about(at),
+        payment=request.payment,
+        payer=PERSON,
+        amount_minor=request.amount_minor,
+        currency=request.currency,
+        means=request.means,
+        plan=request.plan,
+        price_version=request.price_version,
+        period_from=request.period_from,
+        period_to=request.period_to,
+        time_zone=request.time_zone,
+        gateway_reference="gateway-4711",
+        tax_document=request.tax_document,
+    )
+
+
+def charge_declined(request: ChargeRequested, at: datetime) -> PaymentDeclined:
+    """The requested charge brought no money."""
+    return PaymentDeclined(
+        **about(at),
+        payment=request.payment,
+        amount_minor=request.amount_minor,
+        currency=request.currency,
+        means=request.means,
+        reason=DeclineReason.INSUFFICIENT_FUNDS,
+        period_from=request.period_from,
+        period_to=request.period_to,
+        time_zone=request.time_zone,
+        attempt=request.attempt,
+    )
+
+
+def past_due(at: datetime, payment: UUID | None = None) -> SubscriptionPastDue:
+    """A renewal was declined on this day, and is tried again 1, 3, 5 and 7 days later."""
+    today = local_day(at, SANTIAGO)
+    retries_on = tuple([today + timedelta(days=days) for days in (1, 3, 5, 7)])
+    return SubscriptionPastDue(
+        **about(at),
+        payment=payment or payment_id(2),
+        declined_on=today,
+        retries_on=retries_on,
+        access_until=retries_on[-1],
+        time_zone=SANTIAGO,
+    )
+
+
+def outcome_unknown(
+    payment: UUID | int, at: datetime, access_until: date | None
+) -> PaymentOutcomeUnknown:
+    """The gateway did not answer."""
+    return PaymentOutcomeUnknown(
+        **about(at),
+        payment=payment_id(payment) if isinstance(payment, int) else payment,
+        reason=UnknownReason.TIMEOUT,
+        access_until=access_until,
+        time_zone=SANTIAGO,
+    )
+
+
+def told(
+    number: int,
+    at: datetime,
+    template: NoticeTemplate,
+    reason: NoticeReason,
+    payment: UUID | None = None,
+    *,
+    stream: UUID = SUBSCRIPTION,
+) -> NoticeRequested:
+    """The payer has to be told something, for the first time (0) or a later one."""
+    return NoticeRequested(
+        **about(at),
+        notice=notice_of(stream, number),
+        template=template,
+        reason=reason,
+        payment=payment,
     )
 
 

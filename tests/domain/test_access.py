@@ -55,6 +55,8 @@ from tests.domain.stories import (
     member_removed,
     noon,
     of_plan,
+    outcome_unknown,
+    past_due,
     reactivated,
     registered,
     reinstated,
@@ -382,21 +384,111 @@ def test_a_no_after_an_ending_rests_on_the_last_payment_and_the_ending() -> None
     ("event", "evidence"),
     [
         (SubscriptionResumed(**about(MID_MARCH)), (0, 1)),
-        (lapsed(LATER, END_OF_MARCH), (0, 1, 3)),
         (reactivated(LATER), (0, 1)),
     ],
-    ids=["resumed", "lapsed", "reactivated"],
+    ids=["resumed", "reactivated"],
 )
 def test_an_ending_counts_until_the_next_turn(
     event: SubscriptionEvent, evidence: tuple[int, ...]
 ) -> None:
-    """After a resumption, a lapse or a reactivation it ran out and was not ended.
+    """After a resumption or a reactivation it ran out and was not ended.
 
-    A lapse says so; what undid the ending says no more than if neither had been.
+    What undid the ending says no more than if neither had been.
     """
     weighed = weigh(registered, march_paid, ended_in_march, event, at=LATER)
     assert rules(weighed.facts) == ["S5"]
     assert weighed.evidence == evidence
+
+
+@pytest.mark.rule("X3", "S4", "S5")
+def test_what_was_ended_and_lapsed_is_told_as_ended() -> None:
+    """The lapse is on record once the last day has passed; the payer had wanted it so."""
+    past = (registered, march_paid, ended_in_march, lapsed(LATER, END_OF_MARCH))
+    weighed = weigh(*past, at=LATER)
+    assert rules(weighed.facts) == ["S4"]
+    assert weighed.evidence == (0, 1, 2, 3)
+
+
+# ---------------------------------------------------------------- days of grace
+
+GRACE_UNTIL = date(2025, 4, 8)
+GRACE_BEGINS = noon(2025, 4, 1)
+AFTER_GRACE = start_of_day(date(2025, 4, 9), SANTIAGO)
+DURING_GRACE = [
+    (past_due(GRACE_BEGINS), "S8"),
+    (outcome_unknown(2, GRACE_BEGINS, GRACE_UNTIL), "S7"),
+]
+ANY_GRACE = pytest.mark.parametrize(
+    "grace", [grace for grace, _ in DURING_GRACE], ids=["past due", "unknown"]
+)
+GRACES = pytest.mark.parametrize(("grace", "rule"), DURING_GRACE, ids=["past due", "unknown"])
+
+
+@pytest.mark.rule("S7", "S8", "X3")
+@ANY_GRACE
+def test_access_goes_on_through_the_days_of_grace(grace: SubscriptionEvent) -> None:
+    """To the end of their last day; the yes rests on them and on the payment before."""
+    for at in (GRACE_BEGINS, AFTER_GRACE - AN_INSTANT):
+        weighed = weigh(registered, march_paid, grace, at=at)
+        assert content_obstacles(weighed.facts) == ()
+        assert not weighed.facts.own.paid
+        assert weighed.evidence == (0, 1, 2)
+
+
+@pytest.mark.rule("S7", "S8", "X2", "X3")
+@GRACES
+def test_after_the_days_of_grace_the_rule_says_what_is_missing(
+    grace: SubscriptionEvent, rule: str
+) -> None:
+    """A declined renewal needs another card, an unknown one the gateway's answer."""
+    weighed = weigh(registered, march_paid, grace, at=AFTER_GRACE)
+    assert rules(weighed.facts) == [rule]
+    assert weighed.evidence == (0, 1, 2)
+
+
+@pytest.mark.rule("S3", "S7")
+def test_a_first_payment_has_no_grace() -> None:
+    """Nothing was paid for, so nothing goes on."""
+    unknown = outcome_unknown(2, GRACE_BEGINS, None)
+    assert access_fact(unknown) is None
+    assert rules(weigh(registered, at=GRACE_BEGINS).facts) == ["S3"]
+
+
+@pytest.mark.rule("S4", "S8", "X3")
+@ANY_GRACE
+@pytest.mark.parametrize(
+    ("stop", "stopped_by"),
+    [
+        (lapsed(noon(2025, 4, 2), END_OF_MARCH), "S5"),
+        (ended(noon(2025, 4, 2), END_OF_MARCH), "S4"),
+    ],
+    ids=["lapsed", "ended"],
+)
+def test_a_lapse_or_an_ending_stops_the_grace(
+    grace: SubscriptionEvent, stop: SubscriptionEvent, stopped_by: str
+) -> None:
+    """The last try failed, or the payer wants no more."""
+    weighed = weigh(registered, march_paid, grace, stop, at=noon(2025, 4, 3))
+    assert rules(weighed.facts) == [stopped_by]
+    assert weighed.evidence == (0, 1, 3)
+
+
+@pytest.mark.rule("S8", "X3")
+def test_a_late_success_takes_the_place_of_the_grace() -> None:
+    """What is paid for needs no grace."""
+    april = captured(2, noon(2025, 4, 3), date(2025, 4, 1), date(2025, 4, 30))
+    weighed = weigh(registered, march_paid, past_due(GRACE_BEGINS), april, at=noon(2025, 4, 4))
+    assert weighed.facts.own == PaidFacts(paid=True, ever_paid=True)
+    assert weighed.evidence == (0, 3)
+
+
+@pytest.mark.rule("S8", "S10")
+def test_members_have_access_through_the_grace_of_their_plan() -> None:
+    """The plan is paid by the same rules as any subscription."""
+    grace = of_plan(past_due(GRACE_BEGINS))
+    past = (registered, as_user, of_plan(march_paid), grace)
+    assert content_obstacles(weigh(*past, at=GRACE_BEGINS).facts) == ()
+    assert rules(weigh(*past, at=AFTER_GRACE).facts) == ["S10"]
 
 
 _OF_A_PERIOD: dict[str, Any] = {
@@ -404,6 +496,7 @@ _OF_A_PERIOD: dict[str, Any] = {
     "period_to": END_OF_MARCH,
     "valid_from": date(2025, 3, 1),
     "valid_to": END_OF_MARCH,
+    "access_until": END_OF_MARCH,
     "time_zone": SANTIAGO,
 }
 _OF_A_CONTRACT: dict[str, Any] = {
@@ -441,6 +534,8 @@ def test_an_event_means_something_for_access_or_nothing(cls: type[Event]) -> Non
         "InvitationRevoked": AccessFactKind.REVOKED,
         "InvitationAccepted": AccessFactKind.ACCEPTED,
         "PaymentCaptured": AccessFactKind.PAID,
+        "SubscriptionPastDue": AccessFactKind.PAST_DUE,
+        "PaymentOutcomeUnknown": AccessFactKind.OUTCOME_UNKNOWN,
         "ContractOpened": AccessFactKind.CONTRACT_OPENED,
         "ContractReactivated": AccessFactKind.CONTRACT_REACTIVATED,
         "ContractEnded": AccessFactKind.CONTRACT_ENDED,

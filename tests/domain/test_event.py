@@ -48,7 +48,9 @@ NAMES = {
         "SubscriptionStarted", "SeatsChanged", "TaxDocumentChosen", "PlanConfirmed",
         "PaymentMethodChosen",
         "PaymentCaptured", "PaymentDeclined", "SubscriptionEnded", "SubscriptionResumed",
-        "SubscriptionLapsed", "SubscriptionReactivated",
+        "SubscriptionLapsed", "SubscriptionReactivated", "ChargeRequested",
+        "PaymentOutcomeUnknown", "SubscriptionPastDue", "PriceAnnounced", "RefundRequested",
+        "PaymentRefunded", "RefundFailed", "NoticeRequested",
     ],
     "support_ticket": [
         "TicketOpened", "TicketReplied", "TicketRouted", "TicketAssigned", "TicketResolved",
@@ -56,7 +58,7 @@ NAMES = {
         "MessagesSplitOff", "MessagesTakenOver",
     ],
 }  # fmt: skip
-SECOND_VERSIONS = {"SubscriptionStarted"}
+SECOND_VERSIONS = {"SubscriptionStarted", "PaymentDeclined"}
 
 
 def named(cls: type[Event | Command]) -> str:

@@ -61,7 +61,14 @@ from domain.obstacles import (
     content_obstacles,
     module_obstacles,
 )
-from domain.subscription import PaymentCaptured, SubscriptionEvent, SubscriptionResumed
+from domain.subscription import (
+    PaymentCaptured,
+    PaymentOutcomeUnknown,
+    SubscriptionEvent,
+    SubscriptionFact,
+    SubscriptionPastDue,
+    SubscriptionResumed,
+)
 from tests.domain import contract_stories as of_contracts
 from tests.domain.contract_stories import (
     CONTRACT,
@@ -76,6 +83,7 @@ from tests.domain.stories import (
     BEGINNING,
     OTHER_PLAN,
     PLAN,
+    SANTIAGO,
     FactT,
     about,
     accepted,
@@ -88,6 +96,8 @@ from tests.domain.stories import (
     lapsed,
     member_removed,
     of_plan,
+    outcome_unknown,
+    past_due,
     reactivated,
     registered,
     reinstated,
@@ -109,6 +119,7 @@ class Payer:
     """How a subscription or a plan goes."""
 
     course: str = "steps"
+    past_due: bool = False
     paid_through: date | None = None
 
 
@@ -256,14 +267,24 @@ class History:
             following = state.paid_through and state.paid_through + timedelta(days=1)
             first = max(self.now.date(), following or date.min)
             state.paid_through, state.course = first + timedelta(days=29), "active"
+            state.past_due = False
             return of_payer(captured(1, self.now, first, state.paid_through), payer)
 
         def turn(course: str, event: SubscriptionEvent) -> Callable[[], Event]:
             def happens() -> Event:
-                state.course = course
+                state.course, state.past_due = course, False
                 return of_payer(event, payer)
 
             return happens
+
+        def be_past_due() -> Event:
+            state.past_due = True
+            return of_payer(past_due(self.now), payer)
+
+        def not_know() -> Event:
+            state.past_due = True
+            last_day_of_grace = self.now.date() + timedelta(days=7)
+            return of_payer(outcome_unknown(2, self.now, last_day_of_grace), payer)
 
         last_day = state.paid_through or date.min
         ending = turn("ended", ended(self.now, last_day))
@@ -276,7 +297,7 @@ class History:
             case "active", False:
                 return [pay, ending]
             case "active", True:
-                return [lapsing]
+                return [lapsing, be_past_due, not_know, *([pay, ending] if state.past_due else [])]
             case "ended", False:
                 return [resuming]
             case _:
@@ -589,9 +610,21 @@ def test_content_is_open_exactly_while_somebody_pays_for_an_open_account(told: T
         and event.period_from <= local_day(told.at, event.time_zone) <= event.period_to
         for event in known
         if isinstance(event, PaymentCaptured)
-    )
+    ) or any(in_grace(known, payer, told.at) for payer in {ACCOUNT, *joined})
     access = judge_content(facts_of(told.events), told.at).obstacles == ()
     assert access is (is_open(known) and paid)
+
+
+def in_grace(known: Sequence[Event], payer: UUID, at: datetime) -> bool:
+    """Whether the last that happened to a subscription once paid is a grace that still lasts."""
+    of_it = [e for e in known if isinstance(e, SubscriptionFact) and e.account == payer]
+    if not any(isinstance(event, PaymentCaptured) for event in of_it):
+        return False
+    match of_it[-1]:
+        case SubscriptionPastDue() | PaymentOutcomeUnknown() as grace:
+            return grace.access_until is not None and local_day(at, SANTIAGO) <= grace.access_until
+        case _:
+            return False
 
 
 @pytest.mark.rule("X1", "A2", "A10", "C2", "C3", "C4")

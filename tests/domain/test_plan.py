@@ -31,6 +31,8 @@ from domain.subscription import (
     DeclineReason,
     EndSubscription,
     LapseSubscription,
+    NoticeReason,
+    NoticeTemplate,
     PaymentMeans,
     ReactivateSubscription,
     ResumeSubscription,
@@ -73,6 +75,7 @@ from tests.domain.stories import (
     started,
     stranger,
     system,
+    told,
 )
 from tests.specification import given
 
@@ -296,7 +299,8 @@ def test_a_plan_is_ended_and_taken_up_again() -> None:
     """Until its last paid day the ending can be taken back."""
     past = given(subscription_decider, *plan_paid())
     outcome = past.when(pays(manager, about_plan(EndSubscription)))
-    outcome.then(of_plan(ended(BEGINNING, END_OF_YEAR)))
+    notice = told(0, BEGINNING, NoticeTemplate.SUBSCRIPTION_ENDING, NoticeReason.ENDED, stream=PLAN)
+    outcome.then(of_plan(ended(BEGINNING, END_OF_YEAR)), of_plan(notice))
     resuming = outcome.and_when(pays(manager, about_plan(ResumeSubscription)))
     resuming.then(of_plan(SubscriptionResumed(**about(BEGINNING))))
 
@@ -307,7 +311,8 @@ def test_a_plan_lapses() -> None:
     later = noon(2026, 1, 2)
     past = given(subscription_decider, *plan_paid())
     lapsing = LapseSubscription(at=later, account=f"plan:{PLAN}")
-    past.when(pays(system, lapsing)).then(of_plan(lapsed(later, END_OF_YEAR)))
+    notice = told(0, later, NoticeTemplate.SUBSCRIPTION_LAPSED, NoticeReason.RAN_OUT, stream=PLAN)
+    past.when(pays(system, lapsing)).then(of_plan(lapsed(later, END_OF_YEAR)), of_plan(notice))
 
 
 declining = DeclinePayment(

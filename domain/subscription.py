@@ -114,9 +114,10 @@ __all__ = [
     "SubscriptionFact", "SubscriptionKind", "SubscriptionLapsed", "SubscriptionPastDue",
     "SubscriptionReactivated", "SubscriptionResumed", "SubscriptionStanding", "SubscriptionStarted",
     "SubscriptionSurroundings", "TaxDocumentChosen", "TaxDocumentKind", "UnknownReason", "decide",
-    "end", "evolve", "known_plan", "next_period", "refuse_if_step_missing", "refuse_known_payment",
-    "refuse_unless_in_steps_or_active", "refuse_unless_staff", "refuse_unless_started",
-    "refuse_wrong_amount", "renews_by_card", "start", "subscription_decider",
+    "end", "end_with_account", "evolve", "known_plan", "next_period", "refuse_if_step_missing",
+    "refuse_known_payment", "refuse_unless_in_steps_or_active", "refuse_unless_staff",
+    "refuse_unless_started", "refuse_wrong_amount", "renews_by_card", "start",
+    "subscription_decider",
 ]  # fmt: skip
 
 # ---------------------------------------------------------------- commands
@@ -340,12 +341,19 @@ def end(subscription: Subscription, about: About) -> Sequence[SubscriptionEvent]
             "S4", "there is no active subscription to end", remedy="There is nothing to do."
         )
     return [
+        *end_with_account(subscription, about),
+        notice(subscription, about, NoticeTemplate.SUBSCRIPTION_ENDING, NoticeReason.ENDED),
+    ]
+
+
+def end_with_account(subscription: Subscription, about: About) -> Sequence[SubscriptionEvent]:
+    """Nothing is charged for a closed account (A10), and nobody is left to be told."""
+    return [
         SubscriptionEnded(
             **about.facts(),
             access_until=subscription.paid_through,
             time_zone=subscription.time_zone,
-        ),
-        notice(subscription, about, NoticeTemplate.SUBSCRIPTION_ENDING, NoticeReason.ENDED),
+        )
     ]
 
 

@@ -27,7 +27,7 @@ from domain.subscription import (
 )
 from projections.projection import Projection, Table
 
-__all__ = ["BillingHistory", "BillingLine", "billing_lines", "paid_through"]
+__all__ = ["BillingHistory", "BillingLine", "billing_lines", "lines_of", "paid_through"]
 
 _COLUMNS = (
     "account", "position", "line", "event_id", "occurred_at", "kind", "amount_minor",
@@ -81,7 +81,7 @@ class BillingHistory(Projection):
             (
                 _row(entry, number, values)
                 for entry in batch
-                for number, values in enumerate(_lines(entry.event), start=1)
+                for number, values in enumerate(lines_of(entry.event), start=1)
             ),
         )
 
@@ -99,7 +99,8 @@ def _row(entry: Recorded, number: int, values: dict[str, Any]) -> list[Any]:
     return [row.get(column) for column in _COLUMNS]
 
 
-def _lines(event: object) -> Iterator[dict[str, Any]]:
+def lines_of(event: object) -> Iterator[dict[str, Any]]:
+    """The lines that an event makes, each by column; their changes of a balance are nothing."""
     match event:
         case PaymentCaptured():
             shared = {

@@ -727,7 +727,8 @@ class ImportedRowLine:
 
 
 _PLAN = """
-    SELECT plan, institution_id, institution, seats, standing, paid_through, time_zone, opened_at,
+    SELECT plan, institution_id, institution, seats, standing, paid_through, grace_until,
+           time_zone, opened_at,
            (SELECT count(*) FROM projections.plan_members AS m
             WHERE m.plan = p.plan AND since <= %(at)s AND (until IS NULL OR until > %(at)s)
            ) AS members,

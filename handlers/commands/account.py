@@ -192,9 +192,8 @@ def _end_subscription(append: Append, event: AccountClosed, situation: Situation
         append.reads[subscription.stream] = subscription.version
         return
     about = About(subscription.stream, event.account, event.person, event.occurred_at)
-    append.write(
-        subscription.stream, subscription.version, subscriptions.end(subscription.state, about)
-    )
+    ended = subscriptions.end_with_account(subscription.state, about)
+    append.write(subscription.stream, subscription.version, ended)
 
 
 def _tax_term(person: UUID, situation: Situation) -> date | None:

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from domain.event import Event, event_class
 from domain.personal import personal_fields
-from domain.subscription import PaymentCaptured, PaymentDeclined, PlanConfirmed
+from domain.subscription import (
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PlanConfirmed,
+)
 from schemas.avro import avro_schema, from_avro, to_avro
 from schemas.contracts import known_events
 from schemas.entries import ENTRIES, WITHOUT_ENTRY, Entry, entry, entry_values, has_entry
@@ -98,7 +103,16 @@ def test_nothing_was_received_by_a_declined_charge() -> None:
     made = slow(example(PaymentDeclined))
     assert made is not None
     assert (made.kind, made.amount_minor, made.received_minor) == ("payment_declined", 9990, 0)
-    assert (made.reason, made.payer, made.period_from) == ("other", None, None)
+    assert (made.reason, made.payer, made.refund) == ("other", None, None)
+
+
+@pytest.mark.rule("S12")
+def test_a_refund_takes_back_what_was_received() -> None:
+    event = example(PaymentRefunded)
+    made = slow(event)
+    assert made is not None
+    assert (made.kind, made.amount_minor, made.received_minor) == ("payment_refunded", 9990, -9990)
+    assert (made.payment, made.refund) == (str(event.payment), str(event.refund))
 
 
 def test_a_price_that_was_agreed_to_is_no_entry() -> None:

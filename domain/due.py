@@ -6,14 +6,19 @@ is on record it is due no longer.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from domain.calendar import start_of_day
 from domain.subscription_facts import PaymentMeans
-from domain.subscription_state import RefundStanding, Subscription, SubscriptionStanding
+from domain.subscription_state import (
+    RefundStanding,
+    Subscription,
+    SubscriptionStanding,
+    renews_by_card,
+)
 
 __all__ = ["Due", "DueKind", "due_of"]
 
@@ -38,7 +43,8 @@ class Due:
     """Something that is to be done from an instant on.
 
     Attributes:
-        day: the day in ``time_zone`` that begins at the instant, or in which it lies.
+        day: the day in ``time_zone`` for which it is due; the instant is its first, or later where
+            that from which it follows came later.
         payment: of a resolution and a refund, the payment that it is about.
         refund: of a refund, which one.
     """
@@ -105,7 +111,10 @@ def _renewal(subscription: Subscription, first_unpaid_day: date) -> Due:
     if method is None or method.means is not PaymentMeans.CARD:
         return _on(DueKind.LAPSE, _after_grace(subscription), subscription)
     if past_due is None:
-        return _on(DueKind.RENEWAL, first_unpaid_day, subscription)
+        renewal = _on(DueKind.RENEWAL, first_unpaid_day, subscription)
+        # Where the outcome came so late that the next period has passed, too, nothing renews it.
+        in_time = renews_by_card(subscription, renewal.at)
+        return renewal if in_time else replace(renewal, kind=DueKind.LAPSE)
     if past_due.retries_on:
         return _on(DueKind.RETRY, past_due.retries_on[0], subscription)
     return _on(DueKind.LAPSE, _after_grace(subscription), subscription)
@@ -118,8 +127,10 @@ def _after_grace(subscription: Subscription) -> date:
 
 
 def _on(kind: DueKind, day: date, subscription: Subscription) -> Due:
-    time_zone = subscription.time_zone
-    return Due(kind, start_of_day(day, time_zone), day, time_zone)
+    """From the start of a day, but never before the outcome that it follows from."""
+    start = start_of_day(day, subscription.time_zone)
+    at = max(start, subscription.settled_at or start)
+    return Due(kind, at, day, subscription.time_zone)
 
 
 def _since(

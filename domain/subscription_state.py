@@ -178,6 +178,7 @@ class Subscription:
         paid_through: the last day paid for, which follows from the payments alone (S5).
         last_payment_day: when the last payment came in, from which its tax term runs (A11).
         payments: ids of payments whose outcome is known.
+        settled_at: when the last of these outcomes came; what follows from it is due no earlier.
         payer: the institution of a plan, by the id that its facts name as the person.
         seats: of a plan: how many members and open invitations it has room for.
         prices: those announced for later periods.
@@ -202,6 +203,7 @@ class Subscription:
     paid_through: date | None = None
     last_payment_day: date | None = None
     payments: frozenset[UUID] = frozenset()
+    settled_at: datetime | None = None
     prices: tuple[AnnouncedPrice, ...] = ()
     charge: Charge | None = None
     past_due: PastDue | None = None
@@ -351,6 +353,7 @@ def _paid(subscription: Subscription, event: PaymentCaptured) -> Subscription:
         paid_through=event.period_to,
         last_payment_day=local_day(event.occurred_at, event.time_zone),
         payments=subscription.payments | {event.payment},
+        settled_at=_later(subscription.settled_at, event.occurred_at),
         charge=_charge_after(subscription, event.payment),
         past_due=None,
         grace_until=None,
@@ -366,9 +369,14 @@ def _declined(subscription: Subscription, event: PaymentDeclined) -> Subscriptio
     return replace(
         subscription,
         payments=subscription.payments | {event.payment},
+        settled_at=_later(subscription.settled_at, event.occurred_at),
         charge=_charge_after(subscription, event.payment),
         past_due=past_due,
     )
+
+
+def _later(before: datetime | None, at: datetime) -> datetime:
+    return at if before is None else max(before, at)
 
 
 def _charge_after(subscription: Subscription, payment: UUID) -> Charge | None:

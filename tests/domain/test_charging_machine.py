@@ -149,7 +149,7 @@ class ChargingMachine(RuleBasedStateMachine):
         self.gateway = Gateway()
         self.next_id = 5000
         self.price_version = 1
-        self.owed: Counter[Currency] = Counter()
+        self.owed: Counter[str | None] = Counter()
 
     # ------------------------------------------------------------ what may happen
 
@@ -352,7 +352,8 @@ class ChargingMachine(RuleBasedStateMachine):
             return
         known = CaptureRefund(at=self.now, account=WHO, refund=refund, gateway_reference="refund-1")
         failing = FailRefund(at=self.now, account=WHO, refund=refund, reason=RefundFailure.OTHER)
-        told = data.draw(st.permutations([known, failing]))
+        outcomes: list[SubscriptionDecision] = [known, failing]
+        told = data.draw(st.permutations(outcomes))
         assert self._ask(told[0], system)
         assert not self._ask(told[1], system), "a refund has one outcome"
 

@@ -26,7 +26,7 @@ from tests.services.topics import create_topic
 CAPTURED = "subscription.PaymentCaptured.v1"
 STARTED_V1 = "subscription.SubscriptionStarted.v1"
 REGISTERED = "account.UserRegistered.v1"
-ENTRY = "entries.Entry.v1"
+ENTRY = "entries.Entry.v2"
 BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

@@ -1,27 +1,36 @@
 """Billing histories: what was charged and paid, and that it adds up (S5, S13)."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from domain.money import Currency
+from domain.streams import payment_of, subscription_of
 from domain.subscription import (
     CapturePayment,
+    CaptureRefund,
     ConfirmPlan,
     DeclinePayment,
     DeclineReason,
     EndSubscription,
     LapseSubscription,
     ReactivateSubscription,
+    RecordUnknownCharge,
+    RefundPayment,
+    RefundReason,
+    RequestCharge,
     ResumeSubscription,
+    UnknownReason,
 )
 from handlers.queries import Billing
 from tests.handlers.stories import (
     ANA,
     BEGINNING,
     BRUNO,
+    MANAGER,
     PRICE_MINOR,
     SYSTEM,
     Member,
@@ -154,6 +163,49 @@ def test_each_currency_has_a_balance_of_its_own(story: Story) -> None:
         ("EUR", 1250),
         ("EUR", 0),
     ]
+
+
+@pytest.mark.rule("S6", "S7", "S8", "S12", "S13")
+def test_charges_and_refunds_in_lines(story: Story) -> None:
+    """Every try, every silence and all that goes back has its line, and all of it adds up."""
+    member = story.subscriber()
+    due = datetime(2026, 2, 28, 3, tzinfo=UTC)
+    about: dict[str, Any] = {"account": member.who}
+    money: dict[str, Any] = {"amount_minor": PRICE_MINOR, "currency": Currency.CLP}
+    subscription = subscription_of(member.account)
+    first, second = (payment_of(subscription, date(2026, 2, 28), n) for n in (1, 2))
+    story.ask(RequestCharge(at=due, **about), SYSTEM)
+    story.ask(
+        RecordUnknownCharge(at=due, payment=first, reason=UnknownReason.TIMEOUT, **about), SYSTEM
+    )
+    story.ask(
+        DeclinePayment(at=due, payment=first, reason=DeclineReason.CARD_EXPIRED, **money, **about),
+        SYSTEM,
+    )
+    retry = due + timedelta(days=1)
+    story.ask(RequestCharge(at=retry, **about), SYSTEM)
+    story.ask(
+        CapturePayment(at=retry, payment=second, gateway_reference="gateway-2", **money, **about),
+        SYSTEM,
+    )
+    refund = uuid4()
+    story.ask(
+        RefundPayment(
+            at=retry, refund=refund, payment=second, amount_minor=990, currency=Currency.CLP,
+            reason=RefundReason.REQUEST, **about,
+        ),
+        MANAGER,
+    )  # fmt: skip
+    story.ask(CaptureRefund(at=retry, refund=refund, gateway_reference="refund-1", **about), SYSTEM)
+    answer = billing(story, member)
+    assert kinds(answer) == [
+        *("charge", "payment", "requested", "unknown", "declined", "past_due", "requested"),
+        *("charge", "payment", "refund_requested", "credit", "refund"),
+    ]
+    assert [line.attempt for line in answer.lines if line.kind == "requested"] == [1, 2]
+    assert [line.refund for line in answer.lines if line.refund] == [refund] * 3
+    assert answer.lines[-1].balance_minor == 0
+    assert answer.paid_through == date(2026, 3, 30)
 
 
 def test_nobody_sees_what_others_paid(story: Story) -> None:

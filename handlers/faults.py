@@ -28,6 +28,7 @@ __all__ = [
     "DeadlinePassed",
     "Fault",
     "FolderUnusable",
+    "GatewayUnusable",
     "InvalidInput",
     "KeyMissing",
     "LogDiffers",
@@ -119,3 +120,7 @@ class LogDiffers(Fault):
 
 class RelayReplaced(Fault):
     """Another relay of the same name took over (decision 13)."""
+
+
+class GatewayUnusable(Fault):
+    """The payment gateway refuses Acta itself, such as for a wrong key, or none is set."""

@@ -14,7 +14,18 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import appending, asking, checking, importing, latency, memory, projecting, relaying
+from benchmarks import (
+    appending,
+    asking,
+    billing,
+    checking,
+    importing,
+    latency,
+    memory,
+    projecting,
+    relaying,
+    renewing,
+)
 from benchmarks.ground import Ground, ground
 from benchmarks.measurement import FULL, NORMAL, Row, Sizes
 from benchmarks.report import print_json, print_table
@@ -27,6 +38,8 @@ BENCHMARKS: dict[str, Callable[[Ground, Sizes], list[Row]]] = {
     "asking": asking.measure,
     "importing": importing.measure,
     "checking": checking.measure,
+    "billing": billing.measure,
+    "renewing": renewing.measure,
     "latency": latency.measure,
     "relaying": relaying.measure,
 }

@@ -16,7 +16,7 @@ from benchmarks.processes import apart
 from handlers.settings import Settings
 from handlers.store.database import connect
 
-__all__ = ["measure"]
+__all__ = ["administrator", "copy_rows", "measure"]
 
 AT_MOST = 2
 ASKED_ABOUT = 5_000
@@ -29,7 +29,7 @@ def measure(ground: Ground, sizes: Sizes) -> list[Row]:
             "module:documentation": work(settings, sizes.lives),
         }
         apart(ours.projected_per_second, settings)
-        with connect(_administrator(ground, settings)) as connection:
+        with connect(administrator(ground, settings)) as connection:
             copies = multiply(connection, sizes.accounts)
             meant = {
                 thing: some_copies(connection, originals, copies)
@@ -67,12 +67,12 @@ def multiply(connection: Connection, accounts: int) -> int:
         Identifier("ledger", "person_accounts"),
         Identifier("projections", "access_facts"),
     ):
-        _copy_rows(connection, table, copies)
+        copy_rows(connection, table, copies)
     connection.execute("VACUUM ANALYZE")
     return copies
 
 
-def _copy_rows(connection: Connection, table: Identifier, copies: int) -> None:
+def copy_rows(connection: Connection, table: Identifier, copies: int) -> None:
     """With other ids, which belong together as those of the originals do."""
     columns = connection.execute(SQL("SELECT * FROM {} LIMIT 0").format(table)).description or []
     values = [
@@ -95,7 +95,7 @@ def some_copies(connection: Connection, originals: Sequence[UUID], copies: int) 
     return [account for (account,) in found]
 
 
-def _administrator(ground: Ground, settings: Settings) -> str:
+def administrator(ground: Ground, settings: Settings) -> str:
     assert settings.database_url is not None
     name = conninfo_to_dict(settings.database_url.get_secret_value())["dbname"]
     return make_conninfo(ground.server.addresses.administrator, dbname=name)

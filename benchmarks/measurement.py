@@ -22,6 +22,8 @@ class Sizes:
         large_events: how many events of 256 KiB are relayed.
         accounts: among how many accounts access is checked.
         lives: how many people live through the ledger, of whom the others are copies.
+        periods: how many months the account has paid for whose billing history is read.
+        renewals: how many cards are charged at a month's end.
     """
 
     repetitions: int
@@ -36,6 +38,8 @@ class Sizes:
     latency_events: int
     accounts: int
     lives: int
+    periods: int
+    renewals: int
 
 
 NORMAL = Sizes(
@@ -51,6 +55,8 @@ NORMAL = Sizes(
     latency_events=300,
     accounts=100_000,
     lives=20,
+    periods=120,
+    renewals=2_000,
 )
 FULL = Sizes(
     repetitions=3,
@@ -65,6 +71,8 @@ FULL = Sizes(
     latency_events=1_000,
     accounts=100_000,
     lives=20,
+    periods=120,
+    renewals=20_000,
 )
 TINY = Sizes(
     repetitions=1,
@@ -79,6 +87,8 @@ TINY = Sizes(
     latency_events=4,
     accounts=20,
     lives=1,
+    periods=3,
+    renewals=3,
 )
 
 

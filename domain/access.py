@@ -277,8 +277,10 @@ def _weigh_payments(known: Sequence[Placed], at: datetime) -> _Paid:
     wish = last_of(known, _WISH)
     ended = wish is not None and wish[1].kind is AccessFactKind.ENDED
     kind = last[1].kind
+    in_grace = kind in _GRACE and last[1].covers(at)
     facts = PaidFacts(
-        grace=kind in _GRACE and last[1].covers(at),
+        # What was ended while its charge was on its way is not charged anew (S4).
+        grace=in_grace or (not ended and _is_being_renewed(payments[-1], last, at)),
         ever_paid=True,
         ended=ended,
         lapsed=kind is AccessFactKind.LAPSED,
@@ -288,6 +290,13 @@ def _weigh_payments(known: Sequence[Placed], at: datetime) -> _Paid:
     stopped = [wish] if ended and wish is not None else []
     told = [last] if facts.lapsed or facts.past_due or facts.unknown else []
     return _Paid(facts, (payments[-1], *stopped, *told))
+
+
+def _is_being_renewed(payment: Placed, last: Placed, at: datetime) -> bool:
+    """On the day on which a card is charged anew, access waits for what comes of it (S8)."""
+    ends_at, renewed_by = payment[1].ends_at, payment[1].renewed_by
+    goes_on = last[1].kind in (AccessFactKind.PAID, AccessFactKind.RESUMED)
+    return goes_on and bool(ends_at and renewed_by and ends_at <= at < renewed_by)
 
 
 def _last_by_plan(own: Sequence[Placed]) -> Mapping[UUID, Placed]:

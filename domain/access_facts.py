@@ -55,6 +55,7 @@ from domain.invitation import (
 )
 from domain.subscription_facts import (
     PaymentCaptured,
+    PaymentMeans,
     PaymentOutcomeUnknown,
     SubscriptionEnded,
     SubscriptionLapsed,
@@ -135,6 +136,7 @@ class AccessFact(NamedTuple):
         modules: for an opened contract, what it opens.
         roles: the roles that a contractor has to fill, each once.
         named: for a contract's contact and validator, who it is.
+        renewed_by: for a payment by card, the end of the day on which the card is charged anew.
     """
 
     kind: AccessFactKind
@@ -151,6 +153,7 @@ class AccessFact(NamedTuple):
     modules: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     named: UUID | None = None
+    renewed_by: datetime | None = None
 
     def covers(self, at: datetime) -> bool:
         """Whether it is a payment for this instant, or days of grace or of a contract with it."""
@@ -183,7 +186,8 @@ def _account_fact(kind: AccessFactKind, event: EventOfAccount) -> AccessFact | N
         case PaymentCaptured():
             starts_at, ends_at = _days(event.period_from, event.period_to, event.time_zone)
             # Access begins with the payment and never before it (S3), also on the day itself.
-            return AccessFact(kind, account, at, max(at, starts_at), ends_at)
+            paid = AccessFact(kind, account, at, max(at, starts_at), ends_at)
+            return paid._replace(renewed_by=_end_of_renewal_day(event))
         case SubscriptionPastDue() | PaymentOutcomeUnknown():
             if event.access_until is None:
                 # No grace comes of it, so it means nothing (S3, S4).
@@ -260,13 +264,20 @@ def _contract_fact(kind: AccessFactKind, event: ContractFact) -> AccessFact:
             return AccessFact(kind, contract, at, contract=contract)
 
 
+def _end_of_renewal_day(event: PaymentCaptured) -> datetime | None:
+    """The end of the first day that is not paid for, on which a card is charged (S8)."""
+    if event.means is not PaymentMeans.CARD:
+        return None
+    return start_of_day(event.period_to + timedelta(days=2), event.time_zone)
+
+
 def _days(first: date, last: date, time_zone: str) -> tuple[datetime, datetime]:
     """From the first instant of a day to the last of another."""
     return start_of_day(first, time_zone), start_of_day(last + timedelta(days=1), time_zone)
 
 
-# An expiry says nothing that the invitation did not: and whoever takes over from an expired one
-# records it behind the new one (I6).
+# An expiry says nothing that the days of the invitation or the contract did not; and whoever takes
+# over from an expired invitation records it behind the new one (I6).
 _KINDS: dict[type[Event], AccessFactKind] = {
     UserRegistered: AccessFactKind.REGISTERED,
     AccountSuspended: AccessFactKind.SUSPENDED,

@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
 
-__all__ = ["Period", "TimeZone", "add_months", "add_years", "local_day", "period", "start_of_day"]
+__all__ = [
+    "REMINDER_DAYS", "Period", "TimeZone", "add_months", "add_years", "local_day", "period",
+    "start_of_day",
+]  # fmt: skip
+
+REMINDER_DAYS = 7
+"""How many days before something runs out whoever can prolong it is reminded (I6, C3, S5)."""
 
 
 def _known_time_zone(name: str) -> str:

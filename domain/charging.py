@@ -6,13 +6,14 @@ request is a transfer that staff recorded.
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Annotated, assert_never
 from uuid import UUID
 
 from pydantic import Field
 
+from domain.calendar import Period
 from domain.money import AmountMinor, Currency
 from domain.refusal import Refused
 from domain.streams import payment_of
@@ -179,12 +180,17 @@ def request_charge(subscription: Subscription, about: About) -> Sequence[Subscri
 def capture_payment(
     command: CapturePayment, subscription: Subscription, about: About
 ) -> Sequence[SubscriptionEvent]:
-    """What was requested pays for the period that it was requested for (S5, S7, S8)."""
+    """What was requested pays for the period that it was requested for (S5, S7, S8).
+
+    But a first payment pays from the day on which it is known to have come in: there was no access
+    before (S3).
+    """
     if subscription.charge is None:
         return _capture_transfer(command, subscription, about)
     refuse_known_payment(subscription, command.payment)
     refuse_unless_of_charge(command, subscription.charge)
     request = subscription.charge.request
+    days = _days_of(request, subscription, about)
     return [
         PaymentCaptured(
             **about.facts(),
@@ -195,27 +201,37 @@ def capture_payment(
             means=request.means,
             plan=request.plan,
             price_version=request.price_version,
-            period_from=request.period_from,
-            period_to=request.period_to,
+            period_from=days.first_day,
+            period_to=days.last_day,
             time_zone=request.time_zone,
             gateway_reference=command.gateway_reference,
             tax_document=request.tax_document,
         ),
-        notice(
-            subscription,
-            about,
-            NoticeTemplate.RECEIPT,
-            NoticeReason.PAYMENT_CAPTURED,
-            request.payment,
-        ),
+        _receipt(subscription, about, request.payment, days),
     ]
+
+
+def _days_of(request: ChargeRequested, subscription: Subscription, about: About) -> Period:
+    if subscription.anchor is None:
+        # A card pays for 1 month (S2), whatever means the payer has chosen since.
+        by_card = PaymentMethod(request.means, months=1)
+        return next_period(subscription, by_card, about.occurred_at)
+    return Period(request.period_from, request.period_to)
+
+
+def _receipt(
+    subscription: Subscription, about: About, payment: UUID, days: Period
+) -> SubscriptionEvent:
+    template, reason = NoticeTemplate.RECEIPT, NoticeReason.PAYMENT_CAPTURED
+    return notice(subscription, about, template, reason, payment, last_day=days.last_day)
 
 
 def _capture_transfer(
     command: CapturePayment, subscription: Subscription, about: About
 ) -> Sequence[SubscriptionEvent]:
     """Without a request, a payment pays for the period that follows what is paid (S5, S9)."""
-    if not renews_by_card(subscription, about.occurred_at):
+    renewed = renews_by_card(subscription, about.occurred_at)
+    if not renewed and not came_in_before_the_end(subscription, about.occurred_at):
         refuse_unless_in_steps_or_active(subscription, about.occurred_at)
     refuse_if_step_missing(subscription, before="payment")
     refuse_known_payment(subscription, command.payment)
@@ -245,7 +261,8 @@ def _capture_transfer(
             time_zone=subscription.time_zone,
             gateway_reference=command.gateway_reference,
             tax_document=subscription.tax_document,
-        )
+        ),
+        _receipt(subscription, about, command.payment, days),
     ]
 
 
@@ -312,16 +329,20 @@ def _after_decline(
 def _after_declined_renewal(
     subscription: Subscription, charge: Charge, charging: ChargingTerms, about: About
 ) -> Sequence[SubscriptionEvent]:
-    """The first decline makes it past due; the last try that fails makes it lapse (S8)."""
+    """The first decline makes it past due; the last try that fails makes it lapse (S8).
+
+    Its schedule counts from the day on which the charge was asked for, also where its outcome came
+    late: grace that was given while it was unknown is not given a second time (S7).
+    """
     today = subscription.day(about.occurred_at)
+    asked_on = subscription.day(charge.request.occurred_at)
     past_due = subscription.past_due
     if past_due is not None:
-        retries_on = past_due.retries_on[1:]
+        retries_on = past_due.after_try(today)
     else:
-        retries_on = tuple([today + timedelta(days=days) for days in charging.retry_days])
-    # Grace that was given while the outcome was unknown is not given a second time.
-    too_late = subscription.grace_until is not None and today > subscription.grace_until
-    if too_late or not retries_on:
+        scheduled = [asked_on + timedelta(days=days) for days in charging.retry_days]
+        retries_on = tuple([day for day in scheduled if day > today])
+    if not retries_on:
         return [
             lapsed(subscription, about),
             notice(
@@ -330,16 +351,19 @@ def _after_declined_renewal(
                 NoticeTemplate.SUBSCRIPTION_LAPSED,
                 NoticeReason.LAST_TRY_FAILED,
                 charge.payment,
+                last_day=subscription.paid_through,
             ),
         ]
-    told = _told_of_decline(subscription, about, charge.payment, tries_left=len(retries_on))
+    told = _told_of_decline(subscription, about, charge.payment, retries_on)
     if past_due is not None:
         return [told]
     return [
         SubscriptionPastDue(
             **about.facts(),
             payment=charge.payment,
-            declined_on=today,
+            period_from=charge.request.period_from,
+            period_to=charge.request.period_to,
+            declined_on=asked_on,
             retries_on=retries_on,
             access_until=retries_on[-1],
             time_zone=subscription.time_zone,
@@ -349,12 +373,13 @@ def _after_declined_renewal(
 
 
 def _told_of_decline(
-    subscription: Subscription, about: About, payment: UUID, *, tries_left: int | None = None
+    subscription: Subscription, about: About, payment: UUID, retries_on: Sequence[date] = ()
 ) -> SubscriptionEvent:
     template, reason = NoticeTemplate.PAYMENT_DECLINED, NoticeReason.PAYMENT_DECLINED
-    if tries_left == 1:
+    if len(retries_on) == 1:
         template, reason = NoticeTemplate.LAST_WARNING, NoticeReason.ONE_TRY_LEFT
-    return notice(subscription, about, template, reason, payment)
+    last_day = retries_on[-1] if retries_on else None
+    return notice(subscription, about, template, reason, payment, last_day=last_day)
 
 
 def record_unknown_charge(
@@ -378,6 +403,11 @@ def record_unknown_charge(
         PaymentOutcomeUnknown(
             **about.facts(),
             payment=command.payment,
+            amount_minor=charge.request.amount_minor,
+            currency=charge.request.currency,
+            attempt=charge.request.attempt,
+            period_from=charge.request.period_from,
+            period_to=charge.request.period_to,
             reason=command.reason,
             access_until=_grace_of_unknown(subscription, charge, charging),
             time_zone=subscription.time_zone,
@@ -417,6 +447,7 @@ def announce_price(
             f"a price is announced {charging.notice_days} days before it holds",
             remedy=f"Let it hold from {first_possible.isoformat()} on, or later.",
         )
+    former = _terms_on(subscription, command.effective_from)
     return [
         PriceAnnounced(
             **about.facts(),
@@ -424,10 +455,18 @@ def announce_price(
             price_version=command.price_version,
             monthly_price_minor=command.monthly_price_minor,
             currency=command.currency,
+            former_price_version=former.price_version,
+            former_monthly_price_minor=former.monthly_price_minor,
             effective_from=command.effective_from,
             time_zone=subscription.time_zone,
         ),
-        notice(subscription, about, NoticeTemplate.PRICE_CHANGE, NoticeReason.PRICE_ANNOUNCED),
+        notice(
+            subscription,
+            about,
+            NoticeTemplate.PRICE_CHANGE,
+            NoticeReason.PRICE_ANNOUNCED,
+            price_version=command.price_version,
+        ),
     ]
 
 
@@ -445,6 +484,14 @@ def names_open_charge(command: object, subscription: Subscription) -> bool:
             return charge is not None and charge.payment == command.payment
         case _:
             return False
+
+
+def came_in_before_the_end(subscription: Subscription, at: datetime) -> bool:
+    """Whether a transfer was made in time, though the lapse was on record before it (S9)."""
+    method = subscription.method
+    by_transfer = method is not None and method.means is PaymentMeans.TRANSFER
+    lapsed_since = subscription.standing is SubscriptionStanding.LAPSED
+    return by_transfer and lapsed_since and not subscription.ran_out(at)
 
 
 def refuse_while_a_charge_is_open(subscription: Subscription) -> None:

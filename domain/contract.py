@@ -16,13 +16,14 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from domain.account import Account, refuse_if_suspended
 from domain.actor import Actor, ActorKind
-from domain.calendar import TimeZone, local_day, start_of_day
+from domain.calendar import REMINDER_DAYS, TimeZone, local_day, start_of_day
 from domain.command import Command
 from domain.decider import Decider
 from domain.event import Event
 from domain.identity import Email, MobilePhone, PersonName, Who
 from domain.personal import Personal, PersonalText, Purpose
 from domain.refusal import Refused, refuse_for
+from domain.streams import notice_of
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_./-]{0,79}$")]
 """What a module, a risk, a role or a document is called: lower case, such as ``work_at_height``."""
@@ -72,6 +73,18 @@ class ContractEndReason(StrEnum):
     OTHER = "other"
 
 
+class ContractNoticeTemplate(StrEnum):
+    """What the contact at the holder is told."""
+
+    CONTRACT_ENDING = "contract_ending"
+
+
+class ContractNoticeReason(StrEnum):
+    """What the contact is told it for, in clear."""
+
+    RUNS_OUT_SOON = "runs_out_soon"
+
+
 # ---------------------------------------------------------------- events
 
 
@@ -115,6 +128,37 @@ class ContractEnded(ContractFact):
 
     reason: ContractEndReason
     """Why, in clear."""
+
+
+class ContractExpired(ContractFact):
+    """The last day of the contract has passed without a reactivation (C3)."""
+
+    valid_to: date
+    """Last day on which it was in force."""
+    time_zone: str
+    """The time zone of that day."""
+
+
+class ContractNoticeRequested(ContractFact):
+    """The contact at the holder has to be told something about the contract (C3, C6)."""
+
+    notice: UUID
+    """Id of the notice, made from the contract and how many there were before."""
+    template: ContractNoticeTemplate
+    """What to tell."""
+    reason: ContractNoticeReason
+    """What for, in clear."""
+    contact: UUID
+    """Whom to tell: the person at the holder who looks after the contractor, by a random id."""
+    valid_to: date
+    """The last day of the contract, as it was agreed to when this was written."""
+    time_zone: str
+    """The time zone of that day."""
+
+    @property
+    def persons(self) -> tuple[UUID, ...]:
+        """The holder, and the contact."""
+        return (self.person, self.contact)
 
 
 class ValidatorNamed(ContractFact):
@@ -233,6 +277,8 @@ ContractEvent = (
     ContractOpened
     | ContractReactivated
     | ContractEnded
+    | ContractExpired
+    | ContractNoticeRequested
     | ValidatorNamed
     | ContactNamed
     | InformationDocumentPublished
@@ -301,6 +347,14 @@ class EndContract(ContractCommand):
 
     reason: ContractEndReason = ContractEndReason.OTHER
     """Why, in clear."""
+
+
+class RemindContract(ContractCommand):
+    """Has the contact at the holder reminded that a contract runs out soon."""
+
+
+class ExpireContract(ContractCommand):
+    """Records that the last day of a contract has passed."""
 
 
 class NameValidator(ContractCommand):
@@ -390,6 +444,8 @@ ContractDecision = (
     OpenContract
     | ReactivateContract
     | EndContract
+    | RemindContract
+    | ExpireContract
     | NameValidator
     | NameContact
     | PublishInformationDocument
@@ -405,11 +461,12 @@ ContractDecision = (
 
 
 class ContractStanding(StrEnum):
-    """Whether there is a contract, and whether it was ended before its last day."""
+    """Whether there is a contract, and what is on record about its end."""
 
     NONE = "none"
     OPEN = "open"
     ENDED = "ended"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,10 +486,13 @@ class Contract:
     """What decisions about a contract rest on.
 
     Attributes:
+        agreed_at: when its present days were agreed to.
         validator: whoever checks its documents, by person id.
         contact: whoever acts for the holder, by person id.
         documents: every information document that there has been, by id.
         roles: who fills which role, also one that is not required now.
+        reminded_for: the last day that the contact was told of in advance.
+        notices: how many were requested so far.
     """
 
     standing: ContractStanding = ContractStanding.NONE
@@ -441,6 +501,7 @@ class Contract:
     valid_from: date = date.max
     valid_to: date = date.min
     time_zone: str = "UTC"
+    agreed_at: datetime | None = None
     validator: UUID | None = None
     validator_kind: ValidatorKind | None = None
     contact: UUID | None = None
@@ -448,6 +509,8 @@ class Contract:
     risks: frozenset[str] = frozenset()
     required_roles: frozenset[str] = frozenset()
     roles: Mapping[str, UUID] = field(default_factory=dict[str, UUID])
+    reminded_for: date | None = None
+    notices: int = 0
 
     def in_force(self, at: datetime) -> bool:
         """Whether it holds at this instant: its first and last day belong to it (C3)."""
@@ -458,6 +521,24 @@ class Contract:
         """Whether it is in force no longer, and will not be unless it is reactivated (C3)."""
         ended = self.standing is ContractStanding.ENDED
         return ended or has_passed(self.valid_to, self.time_zone, at)
+
+    def ran_out(self, at: datetime) -> bool:
+        """Whether its last day has passed, and that is not on record (C3)."""
+        return self.standing is ContractStanding.OPEN and self.over(at)
+
+    @property
+    def reminder_day(self) -> date | None:
+        """From which day on the contact is to be reminded; None where that is not to be.
+
+        What lasts no longer than the days of the reminder gets none, nor does what was agreed to
+        within them.
+        """
+        reminded = self.reminded_for == self.valid_to
+        if self.standing is not ContractStanding.OPEN or self.contact is None or reminded:
+            return None
+        day = self.valid_to - timedelta(days=REMINDER_DAYS - 1)
+        agreed_on = local_day(self.agreed_at, self.time_zone) if self.agreed_at else date.min
+        return day if day > max(self.valid_from, agreed_on) else None
 
 
 def evolve(contract: Contract, event: ContractEvent) -> Contract:
@@ -471,6 +552,7 @@ def evolve(contract: Contract, event: ContractEvent) -> Contract:
                 valid_from=event.valid_from,
                 valid_to=event.valid_to,
                 time_zone=event.time_zone,
+                agreed_at=event.occurred_at,
                 required_roles=frozenset(event.required_roles),
             )
         case ContractReactivated():
@@ -480,9 +562,14 @@ def evolve(contract: Contract, event: ContractEvent) -> Contract:
                 valid_from=event.valid_from,
                 valid_to=event.valid_to,
                 time_zone=event.time_zone,
+                agreed_at=event.occurred_at,
             )
         case ContractEnded():
             return replace(contract, standing=ContractStanding.ENDED)
+        case ContractExpired():
+            return replace(contract, standing=ContractStanding.EXPIRED)
+        case ContractNoticeRequested():
+            return replace(contract, reminded_for=event.valid_to, notices=contract.notices + 1)
         case ValidatorNamed():
             return replace(contract, validator=event.validator, validator_kind=event.kind)
         case ContactNamed():
@@ -559,6 +646,10 @@ def decide(
             return reactivate(command, actor, contract, surroundings)
         case EndContract():
             return end(command, actor, contract, surroundings)
+        case RemindContract():
+            return remind(command, contract)
+        case ExpireContract():
+            return expire(command, contract)
         case NameValidator():
             return name_validator(command, actor, contract, surroundings)
         case NameContact():
@@ -673,6 +764,43 @@ def end(
     if contract.over(command.at):
         raise Refused("C3", "the contract is in force no longer", remedy="There is nothing to end.")
     return [ContractEnded(**about, reason=command.reason)]
+
+
+def remind(command: RemindContract, contract: Contract) -> Sequence[ContractEvent]:
+    """The contact, who can reactivate it, once and in time (C3); too late, it has run out."""
+    known = known_contract(contract)
+    about = known.about(command.at)
+    if contract.ran_out(command.at):
+        return [expired(contract, about)]
+    if contract.reminded_for == contract.valid_to:
+        return []
+    day, contact, valid_to = contract.reminder_day, contract.contact, contract.valid_to
+    too_soon = day is None or local_day(command.at, contract.time_zone) < day
+    if too_soon or contact is None:
+        raise Refused(
+            "C3",
+            "the contract does not run out soon, or lasts too short a time for a reminder",
+            remedy=f"Wait until {REMINDER_DAYS} days before it is in force no longer.",
+        )
+    return [
+        ContractNoticeRequested(
+            **about,
+            notice=notice_of(known.id, contract.notices),
+            template=ContractNoticeTemplate.CONTRACT_ENDING,
+            reason=ContractNoticeReason.RUNS_OUT_SOON,
+            contact=contact,
+            valid_to=valid_to,
+            time_zone=contract.time_zone,
+        )
+    ]
+
+
+def expire(command: ExpireContract, contract: Contract) -> Sequence[ContractEvent]:
+    """After its last day it is in force no longer, whether or not that is recorded (C3)."""
+    about = known_contract(contract).about(command.at)
+    if not contract.ran_out(command.at):
+        raise Refused("C3", "no contract has run out", remedy="Wait until its last day has passed.")
+    return [expired(contract, about)]
 
 
 def name_validator(
@@ -857,6 +985,11 @@ def known_document(contract: Contract, document: UUID) -> Document:
             remedy="Check the document's id, or publish it first.",
         )
     return known
+
+
+def expired(contract: Contract, about: AboutContract) -> ContractExpired:
+    """The fact that its days are over."""
+    return ContractExpired(**about, valid_to=contract.valid_to, time_zone=contract.time_zone)
 
 
 def about_for_holder(

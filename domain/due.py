@@ -1,17 +1,19 @@
-"""What is due of a subscription, and when: it follows from the events alone (S4 to S8, S12).
+"""What is due, and when: it follows from the events alone (S4 to S8, S12, I6, C3).
 
-Nothing here asks the clock. Each thing has the instant from which it is due, the start of a day in
-the time zone of the subscription; whoever does it gives that instant as business time, and once it
-is on record it is due no longer.
+Nothing here asks the clock. Each thing has the instant from which it is due, most often the start
+of a day in the time zone of what it is about; whoever does it gives that instant, or a later one,
+as business time, and once it is on record it is due no longer.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from domain.calendar import start_of_day
+from domain.calendar import REMINDER_DAYS, start_of_day
+from domain.contract import Contract, ContractStanding
+from domain.invitation import Invitation, InvitationStanding
 from domain.subscription_facts import PaymentMeans
 from domain.subscription_state import (
     RefundStanding,
@@ -20,7 +22,9 @@ from domain.subscription_state import (
     renews_by_card,
 )
 
-__all__ = ["Due", "DueKind", "due_of"]
+__all__ = [
+    "REMINDER_DAYS", "Due", "DueKind", "due_of", "due_of_contract", "due_of_invitation",
+]  # fmt: skip
 
 
 class DueKind(StrEnum):
@@ -36,6 +40,16 @@ class DueKind(StrEnum):
     """Give RequestCharge again after a decline."""
     LAPSE = "lapse"
     """Give LapseSubscription."""
+    PAYMENT_REMINDER = "payment_reminder"
+    """Give RemindPayment."""
+    INVITATION_REMINDER = "invitation_reminder"
+    """Give RemindInvitation."""
+    INVITATION_EXPIRY = "invitation_expiry"
+    """Give ExpireInvitation."""
+    CONTRACT_REMINDER = "contract_reminder"
+    """Give RemindContract."""
+    CONTRACT_EXPIRY = "contract_expiry"
+    """Give ExpireContract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,7 @@ class Due:
 
     Attributes:
         day: the day in ``time_zone`` for which it is due; the instant is its first, or later where
-            that from which it follows came later.
+            that from which it follows came later, or lies within a day.
         payment: of a resolution and a refund, the payment that it is about.
         refund: of a refund, which one.
     """
@@ -68,6 +82,29 @@ def due_of(subscription: Subscription, *, closed: bool = False) -> tuple[Due, ..
     if not closed:
         found += _of_its_course(subscription)
     return tuple(sorted(found, key=lambda due: due.at))
+
+
+def due_of_invitation(invitation: Invitation) -> tuple[Due, ...]:
+    """What is due of an invitation, its days in UTC; of one that is not waiting, nothing (I6)."""
+    if invitation.standing is not InvitationStanding.SENT or invitation.expires_at is None:
+        return ()
+    expiry = _at(DueKind.INVITATION_EXPIRY, invitation.expires_at)
+    if invitation.reminder_at is None:
+        return (expiry,)
+    return (_at(DueKind.INVITATION_REMINDER, invitation.reminder_at), expiry)
+
+
+def due_of_contract(contract: Contract) -> tuple[Due, ...]:
+    """What is due of a contract; of one that was ended, or is on record to be over, nothing (C3).
+
+    Behind the last day of the calendar there is none on which it could run out.
+    """
+    if contract.standing is not ContractStanding.OPEN or contract.valid_to == date.max:
+        return ()
+    expiry = _of(DueKind.CONTRACT_EXPIRY, contract.valid_to + timedelta(days=1), contract)
+    if contract.reminder_day is None:
+        return (expiry,)
+    return (_of(DueKind.CONTRACT_REMINDER, contract.reminder_day, contract), expiry)
 
 
 def _on_their_way(subscription: Subscription) -> Iterator[Due]:
@@ -100,7 +137,9 @@ def _of_its_course(subscription: Subscription) -> Iterator[Due]:
             if charge.unknown:
                 yield _on(DueKind.LAPSE, _after_grace(subscription), subscription)
         case SubscriptionStanding.ACTIVE:
-            yield _renewal(subscription, first_unpaid_day)
+            renewal = _renewal(subscription, first_unpaid_day)
+            yield from _reminder(subscription, before=renewal)
+            yield renewal
         case _:
             return
 
@@ -120,9 +159,17 @@ def _renewal(subscription: Subscription, first_unpaid_day: date) -> Due:
     return _on(DueKind.LAPSE, _after_grace(subscription), subscription)
 
 
+def _reminder(subscription: Subscription, *, before: Due) -> Iterator[Due]:
+    """Whoever pays by transfer is told that it runs out, unless it has by then (S5)."""
+    if subscription.reminder_day is not None:
+        reminder = _on(DueKind.PAYMENT_REMINDER, subscription.reminder_day, subscription)
+        if reminder.at < before.at:
+            yield reminder
+
+
 def _after_grace(subscription: Subscription) -> date:
     """The first day without access: after what is paid for, and after the days of grace."""
-    last_days = [subscription.paid_through, subscription.grace_until]
+    last_days = [subscription.paid_through, subscription.last_day_of_grace]
     return max(day for day in last_days if day is not None) + timedelta(days=1)
 
 
@@ -142,3 +189,13 @@ def _since(
     refund: UUID | None = None,
 ) -> Due:
     return Due(kind, at, subscription.day(at), subscription.time_zone, payment, refund)
+
+
+def _of(kind: DueKind, day: date, contract: Contract) -> Due:
+    """From the start of a day, but never before its days were agreed to."""
+    start = start_of_day(day, contract.time_zone)
+    return Due(kind, max(start, contract.agreed_at or start), day, contract.time_zone)
+
+
+def _at(kind: DueKind, at: datetime) -> Due:
+    return Due(kind, at, at.astimezone(UTC).date(), "UTC")

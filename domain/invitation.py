@@ -6,7 +6,7 @@ An event is forever: think before adding one, and add to a published one only as
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, assert_never
 from uuid import UUID
@@ -27,6 +27,7 @@ from domain.account import (
     refuse_if_suspended,
 )
 from domain.actor import Actor, ActorKind
+from domain.calendar import REMINDER_DAYS
 from domain.command import Command
 from domain.decider import Decider
 from domain.event import Event
@@ -35,6 +36,7 @@ from domain.membership import refuse_unless_administers, role_faults
 from domain.personal import Personal, PersonalText, Purpose
 from domain.plan import refuse_if_over, seat_faults
 from domain.refusal import Refused, refuse_for
+from domain.streams import notice_of
 from domain.subscription import Subscription
 
 IDENTITY = Personal(of="person", purpose=Purpose.IDENTITY)
@@ -47,6 +49,18 @@ class RevocationReason(StrEnum):
     NO_LONGER_NEEDED = "no_longer_needed"
     ERASURE = "erasure"
     OTHER = "other"
+
+
+class InvitationNoticeTemplate(StrEnum):
+    """What whoever is invited is told."""
+
+    INVITATION_REMINDER = "invitation_reminder"
+
+
+class InvitationNoticeReason(StrEnum):
+    """What whoever is invited is told it for, in clear."""
+
+    EXPIRES_SOON = "expires_soon"
 
 
 # ---------------------------------------------------------------- events
@@ -110,6 +124,19 @@ class InvitationCorrected(InvitationFact):
     """Where it went before."""
 
 
+class InvitationNoticeRequested(InvitationFact):
+    """Whoever is invited has to be told something (I6)."""
+
+    notice: UUID
+    """Id of the notice, made from the invitation and how many there were before."""
+    template: InvitationNoticeTemplate
+    """What to tell."""
+    reason: InvitationNoticeReason
+    """What for, in clear."""
+    expires_at: AwareDatetime
+    """Until when it can be accepted, as it stood when this was written."""
+
+
 class InvitationRevoked(InvitationFact):
     """The invitation was taken back (I6)."""
 
@@ -141,6 +168,7 @@ InvitationEvent = (
     InvitationSent
     | InvitationSentAgain
     | InvitationCorrected
+    | InvitationNoticeRequested
     | InvitationRevoked
     | InvitationExpired
     | InvitationAccepted
@@ -208,6 +236,10 @@ class RevokeInvitation(InvitationCommand):
     """Why, in clear."""
 
 
+class RemindInvitation(InvitationCommand):
+    """Has whoever is invited reminded that the invitation expires soon."""
+
+
 class ExpireInvitation(InvitationCommand):
     """Records that an invitation's days have passed."""
 
@@ -221,6 +253,7 @@ InvitationDecision = (
     | ResendInvitation
     | CorrectInvitation
     | RevokeInvitation
+    | RemindInvitation
     | ExpireInvitation
     | AcceptInvitation
 )
@@ -240,15 +273,36 @@ class InvitationStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What decisions about an invitation rest on."""
+    """What decisions about an invitation rest on.
+
+    Attributes:
+        sent_at: when it last went out; its days run from then.
+        reminded: whoever is invited was told, since then, that it expires soon.
+        notices: how many were requested so far.
+    """
 
     standing: InvitationStanding = InvitationStanding.NONE
     id: UUID | None = None
     plan: UUID | None = None
     person: UUID | None = None
     role: Role = Role.USER
+    sent_at: datetime | None = None
     expires_at: datetime | None = None
     language: str = "es"
+    reminded: bool = False
+    notices: int = 0
+
+    @property
+    def reminder_at(self) -> datetime | None:
+        """From when on whoever is invited is to be reminded; None where that is not to be.
+
+        What lasts no longer than the days of the reminder gets none.
+        """
+        waits = self.standing is InvitationStanding.SENT and not self.reminded
+        if not waits or self.sent_at is None or self.expires_at is None:
+            return None
+        at = self.expires_at - timedelta(days=REMINDER_DAYS)
+        return at if at > self.sent_at else None
 
     def is_open(self, at: datetime) -> bool:
         """Whether it can be accepted at this instant (I6)."""
@@ -266,11 +320,19 @@ def evolve(invitation: Invitation, event: InvitationEvent) -> Invitation:
                 plan=event.plan,
                 person=event.person,
                 role=event.role,
+                sent_at=event.occurred_at,
                 expires_at=event.expires_at,
                 language=event.language,
             )
         case InvitationSentAgain() | InvitationCorrected():
-            return replace(invitation, expires_at=event.expires_at)
+            return replace(
+                invitation,
+                sent_at=event.occurred_at,
+                expires_at=event.expires_at,
+                reminded=False,
+            )
+        case InvitationNoticeRequested():
+            return replace(invitation, reminded=True, notices=invitation.notices + 1)
         case InvitationRevoked():
             return replace(invitation, standing=InvitationStanding.REVOKED)
         case InvitationExpired():
@@ -382,6 +444,8 @@ def decide(
             return correct(command, actor, invitation, surroundings)
         case RevokeInvitation():
             return revoke(command, actor, invitation, surroundings)
+        case RemindInvitation():
+            return remind(command, invitation)
         case ExpireInvitation():
             return expire(command, invitation)
         case AcceptInvitation():
@@ -463,6 +527,35 @@ def revoke(
     known = refuse_unless_open(invitation, command.at)
     refuse_unless_may_grant(known.plan, invitation.role, actor, surroundings)
     return revoked(known, command.at, command.reason)
+
+
+def remind(command: RemindInvitation, invitation: Invitation) -> Sequence[InvitationEvent]:
+    """Once, some days before its expiry (I6); too late for that, it has expired."""
+    known = known_invitation(invitation)
+    if invitation.standing is InvitationStanding.SENT and not invitation.is_open(command.at):
+        return expired(known, invitation, command.at)
+    refuse_unless_open(invitation, command.at)
+    if invitation.reminded:
+        return []
+    reminder_at, expires_at = invitation.reminder_at, invitation.expires_at
+    if reminder_at is None or expires_at is None or command.at < reminder_at:
+        raise Refused(
+            "I6",
+            "the invitation does not expire soon, or lasts too short a time for a reminder",
+            remedy=f"Wait until {REMINDER_DAYS} days before its expiry.",
+        )
+    return [
+        InvitationNoticeRequested(
+            invitation=known.id,
+            plan=known.plan,
+            person=known.person,
+            occurred_at=command.at,
+            notice=notice_of(known.id, invitation.notices),
+            template=InvitationNoticeTemplate.INVITATION_REMINDER,
+            reason=InvitationNoticeReason.EXPIRES_SOON,
+            expires_at=expires_at,
+        )
+    ]
 
 
 def expire(command: ExpireInvitation, invitation: Invitation) -> Sequence[InvitationEvent]:

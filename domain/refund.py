@@ -97,6 +97,9 @@ def decide(
                     **about.facts(),
                     refund=request.refund,
                     payment=request.payment,
+                    amount_minor=request.amount_minor,
+                    currency=request.currency,
+                    means=request.means,
                     reason=command.reason,
                 )
             ]
@@ -116,6 +119,7 @@ def refund_payment(
         **about.facts(),
         refund=command.refund,
         payment=command.payment,
+        payer=captured.payer,
         amount_minor=command.amount_minor,
         currency=command.currency,
         means=captured.means,
@@ -129,14 +133,23 @@ def refund_payment(
 def _refunded(
     request: RefundRequested, subscription: Subscription, about: About, gateway_reference: str
 ) -> list[SubscriptionEvent]:
+    captured = known_payment(request.payment, subscription)
     return [
         PaymentRefunded(
             **about.facts(),
             refund=request.refund,
             payment=request.payment,
+            payer=captured.payer,
             amount_minor=request.amount_minor,
             currency=request.currency,
             means=request.means,
+            reason=request.reason,
+            plan=captured.plan,
+            price_version=captured.price_version,
+            period_from=captured.period_from,
+            period_to=captured.period_to,
+            time_zone=captured.time_zone,
+            tax_document=captured.tax_document,
             gateway_reference=gateway_reference,
         ),
         notice(
@@ -145,6 +158,7 @@ def _refunded(
             NoticeTemplate.REFUND,
             NoticeReason.PAYMENT_REFUNDED,
             request.payment,
+            refund=request.refund,
         ),
     ]
 

@@ -21,6 +21,6 @@ def payment_of(subscription: UUID, first_day: date, attempt: int) -> UUID:
     return uuid5(subscription, f"payment {first_day.isoformat()} {attempt}")
 
 
-def notice_of(subscription: UUID, number: int) -> UUID:
-    """A notice of a subscription, by how many came before it."""
-    return uuid5(subscription, f"notice {number}")
+def notice_of(stream: UUID, number: int) -> UUID:
+    """A notice of a subscription, an invitation or a contract, by how many came before it."""
+    return uuid5(stream, f"notice {number}")

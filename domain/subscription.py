@@ -70,6 +70,7 @@ from domain.subscription_state import (
     AboutFacts,
     AnnouncedPrice,
     CapturedPayment,
+    CardToken,
     Charge,
     ChargingTerms,
     CompanyText,
@@ -109,15 +110,15 @@ __all__ = [
     "PaymentOutcomeUnknown", "PaymentRefunded", "PlanCode", "PlanConfirmed", "PlanTerms",
     "PriceAnnounced", "ReactivateSubscription", "RecordUnknownCharge", "Refund", "RefundFailed",
     "RefundFailure", "RefundPayment", "RefundReason", "RefundRequested", "RefundStanding",
-    "RequestCharge", "ResumeSubscription", "SeatsChanged", "StartSubscription", "Subscription",
-    "SubscriptionCommand", "SubscriptionDecision", "SubscriptionEnded", "SubscriptionEvent",
-    "SubscriptionFact", "SubscriptionKind", "SubscriptionLapsed", "SubscriptionPastDue",
-    "SubscriptionReactivated", "SubscriptionResumed", "SubscriptionStanding", "SubscriptionStarted",
-    "SubscriptionSurroundings", "TaxDocumentChosen", "TaxDocumentKind", "UnknownReason", "decide",
-    "end", "end_with_account", "evolve", "known_plan", "next_period", "refuse_if_step_missing",
-    "refuse_known_payment", "refuse_unless_in_steps_or_active", "refuse_unless_staff",
-    "refuse_unless_started", "refuse_wrong_amount", "renews_by_card", "start",
-    "subscription_decider",
+    "RemindPayment", "RequestCharge", "ResumeSubscription", "SeatsChanged", "StartSubscription",
+    "Subscription", "SubscriptionCommand", "SubscriptionDecision", "SubscriptionEnded",
+    "SubscriptionEvent", "SubscriptionFact", "SubscriptionKind", "SubscriptionLapsed",
+    "SubscriptionPastDue", "SubscriptionReactivated", "SubscriptionResumed", "SubscriptionStanding",
+    "SubscriptionStarted", "SubscriptionSurroundings", "TaxDocumentChosen", "TaxDocumentKind",
+    "UnknownReason", "decide", "end", "end_with_account", "evolve", "known_plan", "next_period",
+    "refuse_if_step_missing", "refuse_known_payment", "refuse_unless_in_steps_or_active",
+    "refuse_unless_staff", "refuse_unless_started", "refuse_wrong_amount", "renews_by_card",
+    "start", "subscription_decider",
 ]  # fmt: skip
 
 # ---------------------------------------------------------------- commands
@@ -165,12 +166,16 @@ class ChoosePaymentMethod(SubscriptionCommand):
     """Card or transfer."""
     months: Annotated[int, Field(strict=True, json_schema_extra={"enum": [1, 3, 6, 12]})]
     """How many months one payment pays for."""
+    card_token: Annotated[CardToken | None, Field(repr=False)] = None
+    """Card: what the gateway calls it, instead of any named before; kept in the vault alone."""
 
     @model_validator(mode="after")
     def _months_fit_means(self) -> "ChoosePaymentMethod":
         offered = {PaymentMeans.CARD: (1,), PaymentMeans.TRANSFER: (3, 6, 12)}
         if self.months not in offered[self.means]:
             raise ValueError("a card pays 1 month at a time, a transfer 3, 6 or 12 (S2)")
+        if self.card_token is not None and self.means is not PaymentMeans.CARD:
+            raise ValueError("a transfer is paid without a card, so it has no card_token (S2)")
         return self
 
 
@@ -180,6 +185,10 @@ class EndSubscription(SubscriptionCommand):
 
 class ResumeSubscription(SubscriptionCommand):
     """Takes the ending back, until the last day that is paid for."""
+
+
+class RemindPayment(SubscriptionCommand):
+    """Has whoever pays by transfer reminded that what is paid runs out soon."""
 
 
 class LapseSubscription(SubscriptionCommand):
@@ -205,6 +214,7 @@ SubscriptionDecision = (
     | FailRefund
     | EndSubscription
     | ResumeSubscription
+    | RemindPayment
     | LapseSubscription
     | ReactivateSubscription
 )
@@ -256,6 +266,8 @@ def decide(
             return end(subscription, about)
         case ResumeSubscription():
             return resume(subscription, about)
+        case RemindPayment():
+            return remind(subscription, about)
         case LapseSubscription():
             return lapse(subscription, about)
         case ReactivateSubscription():
@@ -334,7 +346,7 @@ def choose_payment_method(
 def end(subscription: Subscription, about: About) -> Sequence[SubscriptionEvent]:
     """It can be ended at any time, whatever the means of payment (S4).
 
-    In the days of grace too: access then ends with them, and nothing is charged any more.
+    In the days of grace too: these end at once, and nothing is charged any more.
     """
     if not subscription.goes_on(about.occurred_at):
         raise Refused(
@@ -342,7 +354,13 @@ def end(subscription: Subscription, about: About) -> Sequence[SubscriptionEvent]
         )
     return [
         *end_with_account(subscription, about),
-        notice(subscription, about, NoticeTemplate.SUBSCRIPTION_ENDING, NoticeReason.ENDED),
+        notice(
+            subscription,
+            about,
+            NoticeTemplate.SUBSCRIPTION_ENDING,
+            NoticeReason.ENDED,
+            last_day=subscription.paid_through,
+        ),
     ]
 
 
@@ -370,6 +388,36 @@ def resume(subscription: Subscription, about: About) -> Sequence[SubscriptionEve
     return [SubscriptionResumed(**about.facts())]
 
 
+def remind(subscription: Subscription, about: About) -> Sequence[SubscriptionEvent]:
+    """Whoever pays by transfer is told once, in time to pay (S2, S5); too late, it lapses."""
+    if subscription.paying and subscription.reminded_for == subscription.paid_through:
+        return []
+    reminder_day = subscription.reminder_day
+    if reminder_day is None:
+        raise Refused(
+            "S5",
+            "nothing that is paid by transfer runs out",
+            remedy="There is nothing to do; a card is charged without a reminder.",
+        )
+    if subscription.over(about.occurred_at):
+        return lapse(subscription, about)
+    if subscription.day(about.occurred_at) < reminder_day:
+        raise Refused(
+            "S5",
+            "the payer is not reminded yet",
+            remedy=f"Wait until {reminder_day.isoformat()}.",
+        )
+    return [
+        notice(
+            subscription,
+            about,
+            NoticeTemplate.PAYMENT_REMINDER,
+            NoticeReason.RUNS_OUT_SOON,
+            last_day=subscription.paid_through,
+        )
+    ]
+
+
 def lapse(subscription: Subscription, about: About) -> Sequence[SubscriptionEvent]:
     """A subscription whose paid-through passes unrenewed lapses (S5), after its grace (S8)."""
     if not subscription.paying or not subscription.ran_out(about.occurred_at):
@@ -390,14 +438,20 @@ def lapse(subscription: Subscription, about: About) -> Sequence[SubscriptionEven
         raise Refused(
             "S8",
             "the days of grace are not over",
-            remedy=f"Wait until {subscription.grace_until} has passed.",
+            remedy=f"Wait until {subscription.last_day_of_grace} has passed.",
         )
     if ended:
         # Whoever ended it has been told of this day.
         return [lapsed(subscription, about)]
     return [
         lapsed(subscription, about),
-        notice(subscription, about, NoticeTemplate.SUBSCRIPTION_LAPSED, NoticeReason.RAN_OUT),
+        notice(
+            subscription,
+            about,
+            NoticeTemplate.SUBSCRIPTION_LAPSED,
+            NoticeReason.RAN_OUT,
+            last_day=subscription.paid_through,
+        ),
     ]
 
 

@@ -53,6 +53,7 @@ class DeclineReason(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     CARD_EXPIRED = "card_expired"
     CARD_REFUSED = "card_refused"
+    NO_CARD = "no_card"
     OTHER = "other"
 
 
@@ -88,6 +89,7 @@ class NoticeTemplate(StrEnum):
     RECEIPT = "receipt"
     PAYMENT_DECLINED = "payment_declined"
     LAST_WARNING = "last_warning"
+    PAYMENT_REMINDER = "payment_reminder"
     SUBSCRIPTION_ENDING = "subscription_ending"
     SUBSCRIPTION_LAPSED = "subscription_lapsed"
     PRICE_CHANGE = "price_change"
@@ -101,6 +103,7 @@ class NoticeReason(StrEnum):
     PAYMENT_DECLINED = "payment_declined"
     ONE_TRY_LEFT = "one_try_left"
     LAST_TRY_FAILED = "last_try_failed"
+    RUNS_OUT_SOON = "runs_out_soon"
     RAN_OUT = "ran_out"
     ENDED = "ended"
     PRICE_ANNOUNCED = "price_announced"
@@ -250,12 +253,22 @@ class PaymentOutcomeUnknown(SubscriptionFact):
 
     payment: UUID
     """Id of the payment that was tried."""
+    amount_minor: int
+    """Amount in minor units of the currency."""
+    currency: Currency
+    """ISO 4217 code."""
+    attempt: int
+    """Which try for its period it is, from 1."""
+    period_from: date
+    """First day that it would pay for."""
+    period_to: date
+    """Last day that it would pay for."""
     reason: UnknownReason
     """Why it is not known, in clear."""
     access_until: date | None = None
     """Last day of access while it stays unknown; none where there is no access meanwhile."""
     time_zone: str
-    """The time zone of that day."""
+    """The time zone of all these days."""
 
 
 class PaymentDeclined(SubscriptionFact, version=2):
@@ -286,8 +299,12 @@ class SubscriptionPastDue(SubscriptionFact):
 
     payment: UUID
     """Id of the payment that was declined."""
+    period_from: date
+    """First day that it would have paid for, and that a later try pays for."""
+    period_to: date
+    """Last day that it would have paid for."""
     declined_on: date
-    """The day of that decline."""
+    """The day on which that charge was asked for, from which the tries are counted."""
     retries_on: tuple[date, ...]
     """The days on which it will be tried again."""
     access_until: date
@@ -307,6 +324,10 @@ class PriceAnnounced(SubscriptionFact):
     """Price of a month in minor units of the currency."""
     currency: Currency
     """ISO 4217 code."""
+    former_price_version: int
+    """Which version of the prices would have held from that day on."""
+    former_monthly_price_minor: int
+    """What a month would have cost by it."""
     effective_from: date
     """First day on which a period at this price can begin."""
     time_zone: str
@@ -320,6 +341,8 @@ class RefundRequested(SubscriptionFact):
     """Id of the refund."""
     payment: UUID
     """Id of the captured payment."""
+    payer: UUID
+    """The person who paid, and whose money goes back."""
     amount_minor: int
     """Amount in minor units of the currency."""
     currency: Currency
@@ -329,9 +352,52 @@ class RefundRequested(SubscriptionFact):
     reason: RefundReason
     """Why, in clear."""
 
+    @property
+    def persons(self) -> tuple[UUID, ...]:
+        """The holder of the subscription, and the payer."""
+        return (self.person,) if self.payer == self.person else (self.person, self.payer)
+
 
 class PaymentRefunded(SubscriptionFact):
     """Money went back; it shortens nothing that is paid (S12)."""
+
+    refund: UUID
+    """Id of the refund."""
+    payment: UUID
+    """Id of the captured payment."""
+    payer: UUID
+    """The person who had paid, and whose money went back."""
+    amount_minor: int
+    """Amount in minor units of the currency."""
+    currency: Currency
+    """ISO 4217 code."""
+    means: PaymentMeans
+    """Card or transfer."""
+    reason: RefundReason
+    """Why, in clear."""
+    plan: str
+    """The plan that had been paid for."""
+    price_version: int
+    """The version of the prices that the payment followed from."""
+    period_from: date
+    """First day that the payment pays for, which stays so."""
+    period_to: date
+    """Last day that the payment pays for."""
+    time_zone: str
+    """The time zone of both days."""
+    tax_document: TaxDocumentKind
+    """The kind of tax document that the payment got, and that a credit note corrects."""
+    gateway_reference: str
+    """What the gateway or the bank calls this refund; never a card number."""
+
+    @property
+    def persons(self) -> tuple[UUID, ...]:
+        """The holder of the subscription, and the payer."""
+        return (self.person,) if self.payer == self.person else (self.person, self.payer)
+
+
+class RefundFailed(SubscriptionFact):
+    """Money could not go back; what was asked for can be asked for again (S12)."""
 
     refund: UUID
     """Id of the refund."""
@@ -343,17 +409,6 @@ class PaymentRefunded(SubscriptionFact):
     """ISO 4217 code."""
     means: PaymentMeans
     """Card or transfer."""
-    gateway_reference: str
-    """What the gateway or the bank calls this refund; never a card number."""
-
-
-class RefundFailed(SubscriptionFact):
-    """Money could not go back; what was asked for can be asked for again (S12)."""
-
-    refund: UUID
-    """Id of the refund."""
-    payment: UUID
-    """Id of the captured payment."""
     reason: RefundFailure
     """Why, in clear."""
 
@@ -369,6 +424,14 @@ class NoticeRequested(SubscriptionFact):
     """What for, in clear."""
     payment: UUID | None = None
     """Id of the payment that it is about."""
+    refund: UUID | None = None
+    """Id of the refund that it is about."""
+    price_version: int | None = None
+    """The version of the prices that it is about."""
+    last_day: date | None = None
+    """Last day that is paid for, or until which access goes on meanwhile."""
+    time_zone: str
+    """The time zone of that day."""
 
 
 class SubscriptionEnded(SubscriptionFact):

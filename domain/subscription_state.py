@@ -1,5 +1,6 @@
 """What decisions about a subscription rest on, and what several of them ask (S1 to S12)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -7,11 +8,11 @@ from enum import StrEnum
 from typing import Annotated, Literal, TypedDict, assert_never
 from uuid import UUID
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from domain.account import Account, known_account
 from domain.actor import Actor, ActorKind
-from domain.calendar import Period, local_day, period
+from domain.calendar import REMINDER_DAYS, Period, local_day, period
 from domain.command import AccountCommand
 from domain.decider import Decider
 from domain.identity import WhoPays
@@ -47,20 +48,34 @@ from domain.subscription_facts import (
 )
 
 __all__ = [
-    "About", "AboutFacts", "AnnouncedPrice", "CapturedPayment", "Charge", "ChargingTerms",
-    "CompanyText", "GatewayReference", "PastDue", "PaymentMethod", "PlanCode", "PlanTerms",
-    "Refund", "RefundStanding", "Subscription", "SubscriptionCommand", "SubscriptionStanding",
-    "SubscriptionSurroundings", "evolve", "known_plan", "lapsed", "next_period", "notice",
-    "refuse_if_step_missing", "refuse_known_payment", "refuse_unless_in_steps_or_active",
-    "refuse_unless_staff", "refuse_unless_started", "refuse_wrong_amount", "renews_by_card",
-    "subscription_decider",
+    "About", "AboutFacts", "AnnouncedPrice", "CapturedPayment", "CardToken", "Charge",
+    "ChargingTerms", "CompanyText", "GatewayReference", "PastDue", "PaymentMethod", "PlanCode",
+    "PlanTerms", "Refund", "RefundStanding", "Subscription", "SubscriptionCommand",
+    "SubscriptionStanding", "SubscriptionSurroundings", "evolve", "known_plan", "lapsed",
+    "next_period", "notice", "refuse_if_step_missing", "refuse_known_payment",
+    "refuse_unless_in_steps_or_active", "refuse_unless_staff", "refuse_unless_started",
+    "refuse_wrong_amount", "renews_by_card", "subscription_decider",
 ]  # fmt: skip
+
+
+def _no_card_number(token: str) -> str:
+    if re.search("[0-9]{12}", re.sub("[_-]", "", token)):
+        raise ValueError("so many digits in a row may be the number of a card")
+    return token
+
 
 PlanCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 """Code of a plan, such as ``full-access``."""
 
 GatewayReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{2,63}$")]
 """What the gateway or the bank calls a payment; begins with a letter, so no card number fits."""
+
+CardToken = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{2,127}$"),
+    AfterValidator(_no_card_number),
+]
+"""What the gateway calls a card, such as ``pm_1Q0PsIJvEtkwdCNYMSaVuRz6``; never its number."""
 
 CompanyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 """A name, a line of business or an address on a factura (S11)."""
@@ -142,6 +157,10 @@ class PastDue:
     retries_on: tuple[date, ...]
     access_until: date
 
+    def after_try(self, day: date) -> tuple[date, ...]:
+        """The tries that are left once one failed on a day; missed ones are not made up for."""
+        return tuple(each for each in self.retries_on[1:] if each > day)
+
 
 @dataclass(frozen=True, slots=True)
 class CapturedPayment:
@@ -150,6 +169,29 @@ class CapturedPayment:
     amount_minor: int
     currency: Currency
     means: PaymentMeans
+    payer: UUID
+    plan: str
+    price_version: int
+    period_from: date
+    period_to: date
+    time_zone: str
+    tax_document: TaxDocumentKind
+
+    @classmethod
+    def of(cls, event: PaymentCaptured) -> "CapturedPayment":
+        """As it was recorded."""
+        return cls(
+            amount_minor=event.amount_minor,
+            currency=event.currency,
+            means=event.means,
+            payer=event.payer,
+            plan=event.plan,
+            price_version=event.price_version,
+            period_from=event.period_from,
+            period_to=event.period_to,
+            time_zone=event.time_zone,
+            tax_document=event.tax_document,
+        )
 
 
 class RefundStanding(StrEnum):
@@ -176,18 +218,22 @@ class Subscription:
         anchor: day of the first payment since the start or the last lapse; months count from it.
         months_paid: months paid for since the anchor.
         paid_through: the last day paid for, which follows from the payments alone (S5).
-        last_payment_day: when the last payment came in, from which its tax term runs (A11).
+        last_document_day: of the last payment or refund, from which its tax term runs (A11).
         payments: ids of payments whose outcome is known.
-        settled_at: when the last of these outcomes came; what follows from it is due no earlier.
+        settled_at: when the last of these outcomes came, or it was ended or that taken back, or
+            another means, plan or tax document was chosen since; what follows is due no earlier.
         payer: the institution of a plan, by the id that its facts name as the person.
         seats: of a plan: how many members and open invitations it has room for.
         prices: those announced for later periods.
         charge: the charge that has no outcome yet.
         past_due: the tries that are left of a declined renewal.
+        paid_by_card: the last payment was one by card.
+        renewal_day: the day on which a card is charged anew; access waits for it that day (S8).
         grace_until: the last day of access without payment (S7, S8); None where there is none.
         captured: the payments that came in, by id.
         refunds: what was to go back of them, by id of the refund.
         notices: how many were requested so far.
+        reminded_for: the last day paid for of which the payer was told in advance.
     """
 
     standing: SubscriptionStanding = SubscriptionStanding.NONE
@@ -201,16 +247,19 @@ class Subscription:
     anchor: date | None = None
     months_paid: int = 0
     paid_through: date | None = None
-    last_payment_day: date | None = None
+    last_document_day: date | None = None
     payments: frozenset[UUID] = frozenset()
     settled_at: datetime | None = None
     prices: tuple[AnnouncedPrice, ...] = ()
     charge: Charge | None = None
     past_due: PastDue | None = None
+    paid_by_card: bool = False
+    renewal_day: date | None = None
     grace_until: date | None = None
     captured: Mapping[UUID, CapturedPayment] = field(default_factory=dict[UUID, CapturedPayment])
     refunds: Mapping[UUID, Refund] = field(default_factory=dict[UUID, Refund])
     notices: int = 0
+    reminded_for: date | None = None
 
     def day(self, at: datetime) -> date:
         """The day on which an instant falls for this subscription (S5)."""
@@ -222,17 +271,32 @@ class Subscription:
 
     def in_grace(self, at: datetime) -> bool:
         """Whether access goes on without a payment for this instant (S7, S8)."""
-        return self.grace_until is not None and self.day(at) <= self.grace_until
+        return self.last_day_of_grace is not None and self.day(at) <= self.last_day_of_grace
 
     def over(self, at: datetime) -> bool:
         """Whether it gave access and does so no longer; one not yet paid for is not over."""
         lapsed = self.standing is SubscriptionStanding.LAPSED
         return lapsed or (self.ran_out(at) and not self.in_grace(at))
 
+    def last_tax_day(self, at: datetime) -> date | None:
+        """The day of the last tax document: of a payment, or of what is still to come of it (A11).
+
+        A charge whose outcome is not known may yet be captured, and a refund gets a credit note.
+        """
+        on_its_way = self.charge is not None or any(
+            refund.standing is RefundStanding.REQUESTED for refund in self.refunds.values()
+        )
+        return self.day(at) if on_its_way else self.last_document_day
+
     def goes_on(self, at: datetime) -> bool:
         """Whether it is active, and not over; or a charge is on its way that may renew it."""
         active = self.standing is SubscriptionStanding.ACTIVE
         return active and (not self.over(at) or self.charge is not None)
+
+    @property
+    def last_day_of_grace(self) -> date | None:
+        """Until when access goes on without payment: the day of the renewal, or longer."""
+        return max(filter(None, [self.renewal_day, self.grace_until]), default=None)
 
     @property
     def paying(self) -> bool:
@@ -243,6 +307,20 @@ class Subscription:
     def first_unpaid_day(self) -> date | None:
         """The day after the last one that is paid for; None where nothing was ever paid."""
         return None if self.paid_through is None else self.paid_through + timedelta(days=1)
+
+    @property
+    def reminder_day(self) -> date | None:
+        """From which day on whoever pays by transfer is to be reminded; None where nobody is.
+
+        Whoever is past due has been told, and a charge that is on its way may still pay.
+        """
+        first_unpaid_day, method = self.first_unpaid_day, self.method
+        runs_out = self.standing is SubscriptionStanding.ACTIVE and self.past_due is None
+        if first_unpaid_day is None or method is None or not runs_out or self.charge is not None:
+            return None
+        if method.means is not PaymentMeans.TRANSFER or self.reminded_for == self.paid_through:
+            return None
+        return first_unpaid_day - timedelta(days=REMINDER_DAYS)
 
     def terms_on(self, first_day: date) -> PlanTerms | None:
         """The terms of a period that begins on this day.
@@ -276,14 +354,15 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
         case SeatsChanged():
             return replace(subscription, seats=event.seats)
         case TaxDocumentChosen():
-            return replace(subscription, tax_document=event.kind)
+            return _agreed(replace(subscription, tax_document=event.kind), event.occurred_at)
         case PlanConfirmed():
-            return replace(subscription, terms=_terms(event))
+            return _agreed(replace(subscription, terms=_terms(event)), event.occurred_at)
         case PriceAnnounced():
             price = AnnouncedPrice(_terms(event), event.effective_from)
             return replace(subscription, prices=(*subscription.prices, price))
         case PaymentMethodChosen():
-            return replace(subscription, method=PaymentMethod(event.means, event.months))
+            chosen = replace(subscription, method=PaymentMethod(event.means, event.months))
+            return _agreed(chosen, event.occurred_at)
         case ChargeRequested():
             return replace(subscription, charge=Charge(event))
         case PaymentOutcomeUnknown():
@@ -299,9 +378,12 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
                 grace_until=event.access_until,
             )
         case SubscriptionEnded():
-            return _without_grace(subscription, SubscriptionStanding.ENDED)
+            ended = _without_grace(subscription, SubscriptionStanding.ENDED)
+            return _settled(ended, event.occurred_at)
         case SubscriptionResumed():
-            return replace(subscription, standing=SubscriptionStanding.ACTIVE)
+            active = replace(subscription, standing=SubscriptionStanding.ACTIVE)
+            active = replace(active, renewal_day=_renewal_day(active))
+            return _settled(active, event.occurred_at)
         case SubscriptionLapsed():
             return _without_grace(subscription, SubscriptionStanding.LAPSED)
         case SubscriptionReactivated():
@@ -318,11 +400,12 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
         case RefundRequested():
             return _with_refund(subscription, event.refund, Refund(event))
         case PaymentRefunded():
-            return _refund_ended(subscription, event.refund, RefundStanding.REFUNDED)
+            refunded = _refund_ended(subscription, event.refund, RefundStanding.REFUNDED)
+            return replace(refunded, last_document_day=subscription.day(event.occurred_at))
         case RefundFailed():
             return _refund_ended(subscription, event.refund, RefundStanding.FAILED)
         case NoticeRequested():
-            return replace(subscription, notices=subscription.notices + 1)
+            return _told(subscription, event)
         case _:
             assert_never(event)
 
@@ -344,28 +427,37 @@ def _paid(subscription: Subscription, event: PaymentCaptured) -> Subscription:
     anchor = subscription.anchor or event.period_from
     # Whoever ended it while the charge was on its way has ended it all the same (S4).
     ended = subscription.standing is SubscriptionStanding.ENDED
-    captured = CapturedPayment(event.amount_minor, event.currency, event.means)
-    return replace(
+    paid = replace(
         subscription,
         standing=SubscriptionStanding.ENDED if ended else SubscriptionStanding.ACTIVE,
         anchor=anchor,
         months_paid=_months_between(anchor, event.period_to + timedelta(days=1)),
         paid_through=event.period_to,
-        last_payment_day=local_day(event.occurred_at, event.time_zone),
+        last_document_day=local_day(event.occurred_at, event.time_zone),
         payments=subscription.payments | {event.payment},
         settled_at=_later(subscription.settled_at, event.occurred_at),
         charge=_charge_after(subscription, event.payment),
         past_due=None,
+        paid_by_card=event.means is PaymentMeans.CARD,
         grace_until=None,
-        captured={**subscription.captured, event.payment: captured},
+        captured={**subscription.captured, event.payment: CapturedPayment.of(event)},
     )
+    return replace(paid, renewal_day=_renewal_day(paid))
+
+
+def _renewal_day(subscription: Subscription) -> date | None:
+    """A card is charged on the first day that is not paid for, unless it was ended before."""
+    active = subscription.standing is SubscriptionStanding.ACTIVE
+    return subscription.first_unpaid_day if active and subscription.paid_by_card else None
 
 
 def _declined(subscription: Subscription, event: PaymentDeclined) -> Subscription:
     past_due = subscription.past_due
     charged = subscription.charge is not None and subscription.charge.payment == event.payment
     if past_due is not None and charged:
-        past_due = replace(past_due, retries_on=past_due.retries_on[1:])
+        past_due = replace(
+            past_due, retries_on=past_due.after_try(subscription.day(event.occurred_at))
+        )
     return replace(
         subscription,
         payments=subscription.payments | {event.payment},
@@ -373,6 +465,22 @@ def _declined(subscription: Subscription, event: PaymentDeclined) -> Subscriptio
         charge=_charge_after(subscription, event.payment),
         past_due=past_due,
     )
+
+
+def _told(subscription: Subscription, event: NoticeRequested) -> Subscription:
+    told = replace(subscription, notices=subscription.notices + 1)
+    if event.template is NoticeTemplate.PAYMENT_REMINDER:
+        return replace(told, reminded_for=subscription.paid_through)
+    return told
+
+
+def _agreed(subscription: Subscription, at: datetime) -> Subscription:
+    """What is chosen amid the steps is followed by nothing that is due."""
+    return _settled(subscription, at) if subscription.paying else subscription
+
+
+def _settled(subscription: Subscription, at: datetime) -> Subscription:
+    return replace(subscription, settled_at=_later(subscription.settled_at, at))
 
 
 def _later(before: datetime | None, at: datetime) -> datetime:
@@ -386,7 +494,9 @@ def _charge_after(subscription: Subscription, payment: UUID) -> Charge | None:
 
 
 def _without_grace(subscription: Subscription, standing: SubscriptionStanding) -> Subscription:
-    return replace(subscription, standing=standing, past_due=None, grace_until=None)
+    return replace(
+        subscription, standing=standing, past_due=None, renewal_day=None, grace_until=None
+    )
 
 
 def _refund_ended(
@@ -505,13 +615,15 @@ def renews_by_card(subscription: Subscription, at: datetime) -> bool:
     """Whether a card charged at this instant renews an active subscription from its old end.
 
     A card is charged when what is paid has run out, not before as a transfer is; it renews as
-    long as no lapse is recorded and the period that it pays for has not passed.
+    long as no lapse is recorded, and the period that it pays for or the grace has not passed.
     """
     method = subscription.method
     if subscription.standing is not SubscriptionStanding.ACTIVE or method is None:
         return False
     last_day = next_period(subscription, method, at).last_day
-    return method.means is PaymentMeans.CARD and local_day(at, subscription.time_zone) <= last_day
+    # Days of grace may reach beyond a period whose first decline came late in it.
+    in_time = subscription.day(at) <= last_day or subscription.in_grace(at)
+    return method.means is PaymentMeans.CARD and in_time
 
 
 def _first_unpaid_day(subscription: Subscription, at: datetime) -> date:
@@ -623,6 +735,10 @@ def notice(
     template: NoticeTemplate,
     reason: NoticeReason,
     payment: UUID | None = None,
+    *,
+    refund: UUID | None = None,
+    price_version: int | None = None,
+    last_day: date | None = None,
 ) -> NoticeRequested:
     """What the payer has to be told of; a decision asks for one notice at most."""
     return NoticeRequested(
@@ -631,6 +747,10 @@ def notice(
         template=template,
         reason=reason,
         payment=payment,
+        refund=refund,
+        price_version=price_version,
+        last_day=last_day,
+        time_zone=subscription.time_zone,
     )
 
 

@@ -1,4 +1,4 @@
-"""The demo: plays a year of a small platform into a fresh embedded database, and asks questions.
+"""The demo: plays a year and more of a small platform into a fresh database, and asks questions.
 
 Run it with ``make demo``. Every step is an ``acta`` command that you can type yourself.
 """
@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from handlers.cli import main as acta
+from handlers.payments.embedded import EmbeddedGateway, OrderedFault
 from handlers.store.embedded import EmbeddedServer, default_home
 
 YEAR = Path(__file__).parent / "year"
@@ -20,6 +21,7 @@ HOME = default_home() / "demo"
 
 ANA, DIEGO = "ana.rojas@example.cl", "diego.fuentes@example.cl"
 ELENA, FELIPE = "elena.castro@example.cl", "felipe.reyes@example.cl"
+OLIVIA = "olivia.cortes@example.cl"
 
 AROMOS, SUR = "5a1f7d0e-3c64-4f0b-9a52-6b1e8c2d7f10", "c27e9b41-80d5-4e3a-b6f8-1d94a05e3b72"
 MARTA, JORGE = "marta.villalobos@losaromos.example.cl", "jorge.pinto@losaromos.example.cl"
@@ -31,18 +33,25 @@ CONTRACT = "b3df09e1-6028-4b2e-9e40-092199ec60d1"
 
 MANAGER = "account_manager:8f36c487-4e75-4da9-a5bc-d7916f1acda0"
 
+GATEWAY_IS_AWAY = "error,since=2027-02-03T00:00:00-03:00,until=2027-02-05T00:00:00-03:00"
+
 NO, SOME_REFUSED = 1, 1
 
 
 def main() -> int:
     """Plays the demo; 0 when every command ended as it should."""
     shutil.rmtree(HOME, ignore_errors=True)
-    os.environ.pop("ACTA_DATABASE_URL", None)
+    # Neither a database nor a gateway of somebody's own: the demo has what it needs.
+    for name in ("DATABASE_URL", "GATEWAY_URL", "GATEWAY_KEY", "GATEWAY_WEBHOOK_SECRET"):
+        os.environ.pop(f"ACTA_{name}", None)
     os.environ["ACTA_HOME"] = str(HOME)
     print(f"An embedded PostgreSQL starts under {HOME}; it stops when the demo ends.")
     # Held open, so that not every command starts and stops the server.
     with EmbeddedServer.start(HOME):
-        parts = (the_year, the_year_again, access, institutions, help_desk, histories, erasure)
+        parts = (
+            the_year, the_year_again, access, institutions, help_desk, histories, erasure,
+            the_clock,
+        )  # fmt: skip
         as_it_should = [ended for part in parts for ended in part()]
     print(f"\nLook around yourself:  ACTA_HOME={shlex.quote(str(HOME))} acta check {ANA} content")
     return 0 if all(as_it_should) else 1
@@ -218,6 +227,66 @@ def erasure() -> list[bool]:
     ]  # fmt: skip
 
 
+def the_clock() -> list[bool]:
+    """January to March 2027: cards are charged, and whatever else is due is done."""
+    gateway = EmbeddedGateway(
+        HOME / "gateway.jsonl", "sk_test_demo", faults=[OrderedFault.parse(GATEWAY_IS_AWAY)]
+    )
+    with gateway.in_thread():
+        os.environ["ACTA_GATEWAY_URL"], os.environ["ACTA_GATEWAY_KEY"] = gateway.url, "sk_test_demo"
+        print("\n── A payment gateway that takes no money listens, as this would run it:")
+        print(f"$ acta gateway --fault {GATEWAY_IS_AWAY}")
+        return [*_january(), *_february_and_march(), *_transfers()]
+
+
+def _january() -> list[bool]:
+    return [
+        step(
+            "In December cards are chosen anew, as tokens; the school comes back; prices change",
+            "apply", file("12-cards-in-2027.jsonl"), ends=SOME_REFUSED,
+        ),
+        step(
+            "What is due until the first days of January",
+            "due", "--until", "2027-01-03T12:00:00-03:00",
+        ),
+        step("The clock runs to the end of January", *tick("2027-01-31T23:59:00-03:00")),
+        step("Diego's card was declined twice, and then paid", "billing", DIEGO, tail=9),
+        step(
+            "Olivia's card was declined, too; while it is tried again, she has access",
+            *content(OLIVIA, "2027-01-12T12:00:00-03:00"),
+        ),
+        step(
+            "The last try has failed",
+            *content(OLIVIA, "2027-01-16T12:00:00-03:00"), ends=NO,
+        ),
+    ]  # fmt: skip
+
+
+def _february_and_march() -> list[bool]:
+    return [
+        step("On 3 February the gateway is away", *tick("2027-02-03T12:00:00-03:00")),
+        step("Nobody knows whether Camila has paid: it is asked until it is known",
+             "billing", CAMILA, tail=6),
+        step("Some of what was paid is to go back, and never more than that",
+             "apply", file("12-refunds-in-2027.jsonl"), ends=SOME_REFUSED),
+        step("The clock runs to the end of March", *tick("2027-03-31T23:59:00-03:00")),
+        step("Once more: nothing happens twice", *tick("2027-03-31T23:59:00-03:00")),
+        step("It is known by now, and was charged once", "billing", CAMILA, tail=8),
+        step("The school's months, and what it got back", "billing", f"plan:{AROMOS}", tail=17),
+    ]  # fmt: skip
+
+
+def _transfers() -> list[bool]:
+    statement = (
+        "transfers", "import", file("12-transfers-in-2027.csv"), "--actor", MANAGER,
+        "--at", "2027-03-31T18:00:00-03:00", "--report", str(HOME / "transfers.report.csv"),
+    )  # fmt: skip
+    return [
+        step("The bank's statement: every line has its answer", *statement, ends=SOME_REFUSED),
+        step("The same statement again", *statement, ends=SOME_REFUSED, tail=4),
+    ]
+
+
 # ---------------------------------------------------------------- what the steps are made of
 
 
@@ -242,6 +311,11 @@ def sur_list() -> tuple[str, ...]:
 def content(who: str, at: str) -> tuple[str, ...]:
     """A check of content at an instant."""
     return ("check", who, "content", "--lang", "en", "--at", at)
+
+
+def tick(until: str) -> tuple[str, ...]:
+    """The clock, played up to an instant."""
+    return ("tick", "--until", until)
 
 
 def module(at: str) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from handlers.contract_queries import ContractQueries
+from handlers.due_queries import DueQueries
 from handlers.faults import Fault, InvalidInput
 from handlers.ledger import Ledger
+from handlers.payments.gateway import PaymentGateway
 from handlers.queries import Queries
 from handlers.settings import Settings
 from handlers.snapshots import Snapshots
@@ -17,6 +19,7 @@ from handlers.store.embedded import EmbeddedServer, default_home
 from handlers.store.event_store import EventStore
 from handlers.store.key_folder import KeyFolder
 from handlers.store.migrations import migrate
+from handlers.store.payment_tokens import PaymentTokens
 from handlers.store.sealing import Cipher
 from handlers.store.vault import Vault
 from handlers.streams.cluster import Cluster
@@ -28,6 +31,7 @@ from projections.access import Access
 from projections.account_history import AccountHistory
 from projections.billing_history import BillingHistory
 from projections.contracts import ContractRegister
+from projections.due import DueWork
 from projections.institutions import Institutions
 from projections.projection import Projection
 from projections.study_history import StudyHistory
@@ -44,21 +48,30 @@ PROJECTIONS: tuple[Projection, ...] = (
     Institutions(),
     ContractRegister(),
     SupportDesk(),
+    DueWork(),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Acta:
-    """An open ledger with all that belongs to it."""
+    """An open ledger with all that belongs to it.
+
+    Attributes:
+        gateway: charges cards; None where none is set.
+        tokens: the cards that are charged.
+    """
 
     ledger: Ledger
     queries: Queries
     contracts: ContractQueries
     tickets: TicketQueries
+    due: DueQueries
     projector: Projector
     store: EventStore
     vault: Vault
     database: Database
+    gateway: PaymentGateway | None
+    tokens: PaymentTokens
 
 
 @contextmanager
@@ -79,6 +92,7 @@ def open_ledger(
         DatabaseUnavailable: no database, or not of this version.
         FolderUnusable: a folder cannot be written.
         KeyMissing: the key-encryption key is not there.
+        InvalidInput: a payment gateway is set without its key.
     """
     home = settings.home or default_home()
     with ExitStack() as stack:
@@ -102,10 +116,13 @@ def open_ledger(
             queries=Queries(store, snapshots, modules=settings.modules),
             contracts=ContractQueries(store, snapshots),
             tickets=TicketQueries(store, snapshots),
+            due=DueQueries(snapshots),
             projector=projector,
             store=store,
             vault=vault,
             database=database,
+            gateway=_gateway(stack, settings),
+            tokens=PaymentTokens(database, vault),
         )
 
 
@@ -179,6 +196,24 @@ def _database(stack: ExitStack, home: Path, settings: Settings) -> Database:
     database = Database(address, connect_timeout_seconds=settings.connect_timeout_seconds)
     stack.callback(database.close)
     return database
+
+
+def _gateway(stack: ExitStack, settings: Settings) -> PaymentGateway | None:
+    if settings.gateway_url is None:
+        return None
+    if settings.gateway_key is None:
+        raise InvalidInput(
+            "ACTA_GATEWAY_KEY is not set: the key with which the payment gateway is asked",
+            remedy="Set it, or leave ACTA_GATEWAY_URL out where no card is to be charged.",
+        )
+    from handlers.payments.stripe import StripeGateway  # noqa: PLC0415  slow, and seldom needed
+
+    key = settings.gateway_key.get_secret_value()
+    gateway = StripeGateway(
+        settings.gateway_url, key, timeout_seconds=settings.gateway_timeout_seconds
+    )
+    stack.callback(gateway.close)
+    return gateway
 
 
 def _destination(settings: Settings, generation: int) -> Destination:

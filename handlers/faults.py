@@ -32,6 +32,7 @@ __all__ = [
     "InvalidInput",
     "KeyMissing",
     "LogDiffers",
+    "OrderRefused",
     "PositionBeyondHead",
     "RecordTooLarge",
     "RegistryUnavailable",
@@ -124,3 +125,7 @@ class RelayReplaced(Fault):
 
 class GatewayUnusable(Fault):
     """The payment gateway refuses Acta itself, such as for a wrong key, or none is set."""
+
+
+class OrderRefused(Fault):
+    """The gateway does not take one order, or tells otherwise of it than what is on record."""

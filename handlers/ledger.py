@@ -1,7 +1,7 @@
 """``Ledger.ask``: the one path from a command to its events, or to one refusal."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -12,16 +12,18 @@ from domain.actor import Actor
 from domain.authority import refuse_unless_may_give
 from domain.command import Command
 from domain.disclosure import OpenPersonalValue
-from domain.event import Event
+from domain.event import Event, Recorded
 from domain.invitation_import import ImportInvitations
 from domain.refusal import Refused
-from domain.subscription import ChargingTerms
+from domain.streams import subscription_of
+from domain.subscription import ChargingTerms, SubscriptionCommand
 from handlers.commands import disclosure, draft, invitation_import
 from handlers.commands.situation import Situation
-from handlers.faults import CommandIdReused, Contention
+from handlers.faults import CommandIdReused, Contention, DatabaseUnavailable, Fault
+from handlers.store.append import Append
 from handlers.store.event_store import CommandEnvelope, Conflict, EventStore, StoredReceipt
 
-__all__ = ["Answer", "EventReference", "Ledger", "OpenedValue", "Receipt"]
+__all__ = ["Answer", "Asked", "EventReference", "Ledger", "OpenedValue", "Receipt"]
 
 ATTEMPTS_MAX = 60
 """How often a command is decided anew because others were faster."""
@@ -62,6 +64,19 @@ class Answer:
 
     receipt: Receipt
     refusal: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One of several commands that are given together: about a subscription or a plan, by its id.
+
+    Attributes:
+        command_id: as for ``Ledger.ask``.
+    """
+
+    command: SubscriptionCommand
+    actor: Actor
+    command_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +189,106 @@ class Ledger:
                 remedy="Give the command again with the same id.",
             ) from None
 
+    def answer_together(
+        self,
+        asked: Sequence[Asked],
+        streams: Mapping[UUID, Sequence[Recorded]] | None = None,
+    ) -> list[Answer | Fault]:
+        """As ``answer`` for several commands, which are written in one transaction.
+
+        Whatever stands in the way of one of them (a refusal, somebody who was faster, a connection
+        that was lost) has that one, or all, given one by one.
+
+        Args:
+            asked: the commands, each about another account or plan, which it names by id.
+            streams: what the asker has just loaded, whole; it is not loaded again.
+
+        Returns:
+            The answer to each, in their order; or the fault for which it has none: an id that came
+            before with another input, or too many who were faster.
+
+        Raises:
+            ValueError: two commands are about the same account, or name it by no id.
+            DatabaseUnavailable: as ``ask``.
+        """
+        accounts = {_account_by_id(each.command) for each in asked}
+        if len(accounts) < len(asked):
+            raise ValueError("commands that are given together are each about another account")
+        written: dict[UUID, Answer] = {}
+        known: Mapping[UUID, StoredReceipt] = {}
+        for loaded in (streams or {}, {}):
+            # Where somebody was faster with one of them, all are looked at once more.
+            known = self.known([each.command_id for each in asked])
+            new = [each for each in asked if each.command_id not in known]
+            drafts = self._drafts(new, {**self._load_together(new, loaded), **loaded})
+            if not drafts or (written := self._append_together(drafts)):
+                break
+        return [
+            written.get(each.command_id) or self._answer_alone(each, known.get(each.command_id))
+            for each in asked
+        ]
+
+    def _load_together(
+        self, asked: Sequence[Asked], known: Mapping[UUID, object]
+    ) -> Mapping[UUID, Sequence[Recorded]]:
+        """The streams that decisions about accounts and plans rest on, in one look."""
+        accounts = [_account_by_id(each.command) for each in asked]
+        wanted = {*accounts, *map(subscription_of, accounts)} - known.keys()
+        return self._store.streams(wanted) if wanted else {}
+
+    def _drafts(
+        self, asked: Sequence[Asked], streams: Mapping[UUID, Sequence[Recorded]]
+    ) -> list[tuple[Append, CommandEnvelope]]:
+        """What the commands become that can be written together."""
+        drafts: list[tuple[Append, CommandEnvelope]] = []
+        written: set[UUID] = set()
+        rested_on: set[UUID] = set()
+        for each in asked:
+            situation = self._situation(each.command, streams)
+            try:
+                refuse_unless_may_give(each.actor, type(each.command))
+                decided = draft(each.command, situation.resolve(each.actor), situation)
+            except Refused:
+                # It is decided anew by itself, and kept.
+                continue
+            writes = {stream for stream, _, _ in decided.append.events}
+            reads = decided.append.reads.keys() | writes
+            if written & reads or rested_on & writes:
+                # One of them would have moved what the other rests on.
+                continue
+            written |= writes
+            rested_on |= reads
+            envelope = CommandEnvelope(
+                command_id=each.command_id,
+                actor=decided.actor,
+                asked_at=each.command.at,
+                input_digest=self._input_digest(each.command, each.actor),
+                persons=frozenset(situation.persons),
+            )
+            drafts.append((decided.append, envelope))
+        return drafts
+
+    def _append_together(
+        self, drafts: Sequence[tuple[Append, CommandEnvelope]]
+    ) -> dict[UUID, Answer]:
+        """The answers, if they were written; none where that is not known."""
+        self._reached("before append")
+        try:
+            stored = self._store.append_together(drafts)
+        except (Conflict, DatabaseUnavailable):
+            # Each is looked for, and given if need be, by itself; or the fault comes again.
+            return {}
+        self._reached("after commit")
+        return {each.command_id: _answer(each, repeated=False) for each in stored}
+
+    def _answer_alone(self, asked: Asked, known: StoredReceipt | None) -> Answer | Fault:
+        try:
+            if known is not None:
+                return self.repeated(known, asked.command, asked.actor)
+            return self.answer(asked.command, asked.actor, asked.command_id)
+        except (CommandIdReused, Contention) as fault:
+            return fault
+
     def open_value(
         self,
         command: OpenPersonalValue,
@@ -225,6 +340,46 @@ class Ledger:
             command, situation.resolve(actor), situation, seats_ahead=seats_ahead
         )
         return [event for _, _, event in append.events]
+
+    def rehearse(
+        self,
+        command: SubscriptionCommand,
+        actor: Actor,
+        streams: Mapping[UUID, Sequence[Recorded]],
+    ) -> Sequence[Recorded]:
+        """What a command about a subscription would become now; nothing is written.
+
+        Args:
+            command: what is wanted.
+            actor: who wants it.
+            streams: whole streams in place of those of the log, such as with events that are only
+                thought of.
+
+        Returns:
+            The events as they would stand in their streams, without a place in the log.
+
+        Raises:
+            Refused: a rule stands in the way.
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        refuse_unless_may_give(actor, type(command))
+        with closing(self._situation(command, streams)) as situation:
+            decided = draft(command, situation.resolve(actor), situation)
+        return [
+            Recorded(
+                position=0,
+                stream=stream,
+                version=version,
+                event_id=self._new_id(),
+                recorded_at=command.at,
+                actor=decided.actor,
+                command_id=None,
+                correlation_id=None,
+                causation_id=None,
+                event=event,
+            )
+            for stream, version, event in decided.append.events
+        ]
 
     def known(self, command_ids: Sequence[UUID]) -> dict[UUID, StoredReceipt]:
         """The answers to those of the commands that have been answered."""
@@ -293,7 +448,9 @@ class Ledger:
             self._reached("after commit")
             return _answer(stored, repeated=False)
 
-    def _situation(self, command: Command) -> Situation:
+    def _situation(
+        self, command: Command, streams: Mapping[UUID, Sequence[Recorded]] | None = None
+    ) -> Situation:
         return Situation(
             self._store,
             at=command.at,
@@ -302,6 +459,7 @@ class Ledger:
             invitation_days=self._invitation_days,
             desk_emails=self._desk_emails,
             charging=self._charging,
+            streams=streams,
         )
 
     def _input_digest(self, command: Command, actor: Actor) -> bytes:
@@ -312,6 +470,18 @@ class Ledger:
         }
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return self._store.vault.input_digest(text.encode())
+
+
+def _account_by_id(command: SubscriptionCommand) -> UUID:
+    """The account or plan that a command names by its id.
+
+    Raises:
+        ValueError: it names none.
+    """
+    kind, _, rest = command.account.partition(":")
+    if kind not in ("account", "plan"):
+        raise ValueError("a command that is given with others names its account by account:ID")
+    return UUID(rest)
 
 
 def _reused(command_id: UUID) -> CommandIdReused:

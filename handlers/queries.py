@@ -6,10 +6,14 @@ An answer is degraded where it may miss what stands in a stream that a read mode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TypeAlias, TypeVar
+from operator import itemgetter
+from time import monotonic
+from typing import LiteralString, TypeAlias, TypeVar
 from uuid import UUID
 
 from psycopg import Connection
+from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.rows import TupleRow
 
 from domain.actor import Actor, ActorKind
 from domain.authority import may_open
@@ -28,13 +32,10 @@ from handlers.store.event_store import EventStore
 from handlers.store.reader import head
 from projections.access import Access, AccessAnswer, ContractContact
 from projections.account_history import AccountHistory, HistoryLine, history_lines
-from projections.billing_history import (
-    BillingHistory,
-    BillingLine,
-    billing_lines,
-    paid_through,
-)
+from projections.billing_history import LINES, BillingHistory, BillingLine, paid_through
+from projections.billing_outlook import DUE, Coming, coming
 from projections.contracts import ContractRegister, is_linked, looks_after
+from projections.due import DueWork
 from projections.institutions import (
     ImportedRowLine,
     ImportLine,
@@ -72,11 +73,18 @@ PersonLineT = TypeVar("PersonLineT", MemberLine, InvitationLine)
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """The billing history of an account."""
+    """The billing history of an account.
+
+    Attributes:
+        account: whose it is; of a plan, the plan.
+        paid_through: the last day that is paid for.
+        coming: what comes next, the first of it first; nothing where the past was asked for.
+    """
 
     account: UUID
     lines: tuple[BillingLine, ...]
     paid_through: date | None
+    coming: tuple[Coming, ...]
     position: int
     degraded: bool = False
 
@@ -280,23 +288,73 @@ class Queries:
                 or looks_after(connection, person, contract)
             }
 
-    def billing(self, who: str, now: datetime, knowledge: Knowledge = ANYTHING) -> Billing:
+    def billing(
+        self,
+        who: str,
+        now: datetime,
+        knowledge: Knowledge = ANYTHING,
+        *,
+        at: datetime | None = None,
+    ) -> Billing:
         """The billing history of an account, or of a plan.
 
         Args:
             who: an e-mail, ``person:ID``, ``account:ID`` or ``plan:ID``.
             now: when it is asked.
             knowledge: how much the answer has to know.
+            at: facts of a later business time are left aside; none are where None.
 
         Raises:
             InvalidInput: nobody is meant.
             PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``check``.
         """
-        with self._snapshots.of(BillingHistory, knowledge) as (connection, position):
-            account = self._account(who, now)
-            lines = billing_lines(connection, account)
-            degraded = is_degraded(connection, BillingHistory, about=_streams_of(account))
-            return Billing(account, lines, paid_through(lines), position, degraded)
+        self._snapshots.catch_up()
+        kind, _, rest = who.partition(":")
+        # An account that is named by its id is looked up in the same statement.
+        try:
+            account = UUID(rest) if kind == "account" else self._account(who, now)
+        except InvalidInput:
+            # Whoever asks for more than is known has to hear that first.
+            self._wait_until_known(knowledge, monotonic() + knowledge.deadline_seconds)
+            raise
+        rows = self._billing_rows(account, at, knowledge)
+        *_, position, degraded, is_account = rows[0]
+        if kind == "account" and not is_account:
+            raise _nobody_meant()
+        # What has no position is yet to come; without a kind it is the header, which stands alone.
+        first_due = next((number for number, row in enumerate(rows) if row[0] is None), len(rows))
+        lines = tuple(map(BillingLine._make, map(_LINE, rows[:first_due])))
+        due = [BillingLine._make(_LINE(row)) for row in rows[first_due:] if row[_KIND]]
+        return Billing(account, lines, paid_through(lines), coming(due, lines), position, degraded)
+
+    def _billing_rows(
+        self, account: UUID, at: datetime | None, knowledge: Knowledge
+    ) -> list[TupleRow]:
+        """As ``_BILLING`` selects them, once both read models know enough."""
+        deadline = monotonic() + knowledge.deadline_seconds
+        streams = _streams_of(account)
+        asked: dict[str, object] = {"account": account, "at": at, "subjects": streams}
+        try:
+            rows = self._look(asked)
+        except (UndefinedTable, UndefinedColumn):
+            # No projector of this version has made them yet.
+            rows = []
+        while not rows or rows[0][_POSITION] < knowledge.at_least:
+            # Somebody may begin to rebuild one just then; it is waited for anew.
+            self._wait_until_known(knowledge, deadline)
+            rows = self._look(asked)
+        return rows
+
+    def _wait_until_known(self, knowledge: Knowledge, deadline: float) -> None:
+        for each in (BillingHistory, DueWork):
+            self._snapshots.wait_for(each, knowledge, deadline)
+
+    def _look(self, asked: dict[str, object]) -> list[TupleRow]:
+        """At one moment, for it is one statement; see ``Checks``."""
+        with reachable(), self._database.connection() as connection:
+            return connection.reading.execute(
+                _BILLING, {**_BILLED_BY, **asked}, prepare=True
+            ).fetchall()
 
     def history(
         self, who: str, now: datetime, asker: Actor, knowledge: Knowledge = ANYTHING
@@ -485,10 +543,7 @@ class Queries:
             return self._plan(UUID(rest))
         account = self._directory.account(who, at=now)
         if account is None:
-            raise InvalidInput(
-                "nobody is meant by that e-mail or id",
-                remedy="Check it; after an erasure only person:ID and account:ID answer.",
-            )
+            raise _nobody_meant()
         return account
 
     def _plan(self, plan: UUID) -> UUID:
@@ -567,12 +622,43 @@ def _refuse_unknown_plan(connection: Connection, plan: UUID) -> None:
         raise _no_such_plan()
 
 
+def _nobody_meant() -> InvalidInput:
+    return InvalidInput(
+        "nobody is meant by that e-mail or id",
+        remedy="Check it; after an erasure only person:ID and account:ID answer.",
+    )
+
+
 def _no_such_plan() -> InvalidInput:
     return InvalidInput(
         "there is no such plan",
         remedy="Check the id; a plan that was opened just now is known with --at-least POSITION.",
     )
 
+
+_LINE = itemgetter(slice(len(BillingLine._fields)))
+_KIND, _POSITION = BillingLine._fields.index("kind"), -3
+_BILLED_BY = {
+    "history": BillingHistory.name,
+    "history_version": BillingHistory.version,
+    "due": DueWork.name,
+    "due_version": DueWork.version,
+}
+# The header stands behind each line, and where there is none it stands alone.
+_BILLING: LiteralString = f"""
+WITH header AS (
+    SELECT COALESCE((SELECT CASE WHEN count(*) = 2 THEN min(position) END
+                     FROM projections.positions
+                     WHERE (name, version) IN ((%(history)s, %(history_version)s),
+                                               (%(due)s, %(due_version)s))), -1),
+           EXISTS (SELECT FROM projections.parked
+                   WHERE projection IN (%(history)s, %(due)s)
+                     AND (stream = ANY(%(subjects)s) OR subjects && %(subjects)s::uuid[])),
+           EXISTS (SELECT FROM ledger.person_accounts WHERE account = %(account)s)
+),
+lines AS (({LINES}) UNION ALL ({DUE}))
+SELECT lines.*, header.* FROM header LEFT JOIN lines ON true ORDER BY position, line
+"""  # noqa: S608  literals alone
 
 _PENDING_ERASURES = """
     SELECT e.person, e.erased_at, k.retired_at IS NULL,

@@ -84,6 +84,14 @@ class Settings(BaseSettings):
     """Where contractors call (T6), such as +34 910 000 000."""
     account_support_email: Email | None = None
     """Where everybody else writes to (T6), such as ayuda@example.com."""
+    gateway_url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+/?$")] | None = None
+    """Address of the payment gateway, such as https://api.stripe.com; none: no card is charged."""
+    gateway_key: SecretStr | None = None
+    """Secret key with which Acta asks the gateway."""
+    gateway_webhook_secret: SecretStr | None = None
+    """Secret with which the gateway signs its webhooks."""
+    gateway_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10
+    """How long to wait for an answer of the gateway before it is taken as unknown (S7)."""
     kafka_bootstrap_servers: str | None = None
     """Addresses of Kafka brokers, for the relay and for ``acta subscribe``."""
     kafka_namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,99}$")] = "acta"

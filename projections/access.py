@@ -56,7 +56,7 @@ class Access(Projection):
     """
 
     name: ClassVar[str] = "access"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     aggregates: ClassVar[frozenset[str] | None] = frozenset(
         {"account", "subscription", "invitation", "contract", "contract_link"}
     )
@@ -87,6 +87,7 @@ class Access(Projection):
                 "name": "text",
                 "email": "text",
                 "phone": "text",
+                "renewed_by": "timestamptz",
             },
             key=("subject", "position"),
         ),
@@ -131,6 +132,7 @@ def _stored(entry: Recorded, fact: AccessFact) -> tuple[object, ...]:
         sealed.get("name"),
         sealed.get("email"),
         sealed.get("phone"),
+        fact.renewed_by,
     )
 
 
@@ -263,7 +265,7 @@ Row: TypeAlias = tuple[Any, ...]
 FACTS: LiteralString = """
     SELECT position, event_id, topic, stream, validator_kind, name, email, phone,
            fact, subject, occurred_at, starts_at, ends_at, plan, role,
-           contract, document, version, code, modules, roles, named
+           contract, document, version, code, modules, roles, named, renewed_by
     FROM projections.access_facts
     WHERE subject = ANY(ARRAY[%(account)s, %(person)s]::uuid[]
                         || ARRAY(SELECT DISTINCT coalesce(plan, contract)
@@ -278,7 +280,7 @@ Parameters ``account`` and ``person``; either may be NULL.
 """
 
 _STREAM = 3
-_FACT = slice(8, 22)
+_FACT = slice(8, 23)
 
 
 def access_answer(
@@ -383,7 +385,7 @@ _KINDS: dict[str, AccessFactKind] = {kind.value: kind for kind in AccessFactKind
 def _fact(row: Row) -> AccessFact:
     (
         kind, subject, at, starts_at, ends_at, plan, role,
-        contract, document, version, code, modules, roles, named,
+        contract, document, version, code, modules, roles, named, renewed_by,
     ) = row[_FACT]  # fmt: skip
     return AccessFact(
         _KINDS[kind],
@@ -400,6 +402,7 @@ def _fact(row: Row) -> AccessFact:
         tuple(modules) if modules else (),
         tuple(roles) if roles else (),
         named,
+        renewed_by,
     )
 
 

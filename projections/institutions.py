@@ -101,6 +101,8 @@ class Institutions(Projection):
                 "standing": "text NOT NULL",
                 "paid_through": "date",
                 "grace_until": "date",
+                "paid_by_card": "boolean NOT NULL",
+                "renewal_day": "date",
                 "time_zone": "text NOT NULL",
                 "opened_at": "timestamptz NOT NULL",
             },
@@ -230,6 +232,8 @@ class _Plan:
     standing: str
     paid_through: date | None
     grace_until: date | None
+    paid_by_card: bool
+    renewal_day: date | None
     time_zone: str
     opened_at: datetime
 
@@ -375,6 +379,8 @@ class _Rows:
                 standing=SubscriptionStanding.STEPS.value,
                 paid_through=None,
                 grace_until=None,
+                paid_by_card=False,
+                renewal_day=None,
                 time_zone=event.time_zone,
                 opened_at=event.occurred_at,
             )
@@ -387,11 +393,14 @@ class _Rows:
                     seats=plan.seats,
                     paid_through=plan.paid_through,
                     grace_until=plan.grace_until,
+                    paid_by_card=plan.paid_by_card,
+                    renewal_day=plan.renewal_day,
                 ),
                 event,
             )
             plan.standing, plan.seats = state.standing.value, state.seats
             plan.paid_through, plan.grace_until = state.paid_through, state.grace_until
+            plan.paid_by_card, plan.renewal_day = state.paid_by_card, state.renewal_day
 
     def _of_account(self, event: AccountFact, entry: Recorded) -> None:
         match event:
@@ -727,7 +736,8 @@ class ImportedRowLine:
 
 
 _PLAN = """
-    SELECT plan, institution_id, institution, seats, standing, paid_through, grace_until,
+    SELECT plan, institution_id, institution, seats, standing, paid_through,
+           GREATEST(grace_until, renewal_day) AS grace_until,
            time_zone, opened_at,
            (SELECT count(*) FROM projections.plan_members AS m
             WHERE m.plan = p.plan AND since <= %(at)s AND (until IS NULL OR until > %(at)s)

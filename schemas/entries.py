@@ -16,7 +16,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from domain.event import Event
 from domain.money import Currency
-from domain.subscription import DeclineReason, PaymentMeans, TaxDocumentKind
+from domain.subscription import PaymentMeans, TaxDocumentKind
 
 __all__ = [
     "ENTRIES",
@@ -114,8 +114,8 @@ class Entry(BaseModel):
     """The time zone of both days."""
     gateway_reference: str | None = None
     """What the gateway or the bank calls the payment; never a card number."""
-    reason: DeclineReason | None = None
-    """Why a charge was declined."""
+    reason: str | None = None
+    """Why a charge was declined, or why money went back: the codes of those events."""
     tax_document: TaxDocumentKind | None = None
     """The kind of tax document that the payment gets."""
     refund: str | None = None
@@ -144,6 +144,8 @@ ENTRIES: dict[str, Money] = {
 
 WITHOUT_ENTRY: dict[str, str] = {
     "subscription.ChargeRequested": "no money has moved; its outcome says whether any does",
+    "subscription.PaymentOutcomeUnknown": "nobody knows yet whether money has moved",
+    "subscription.RefundFailed": "no money has moved, for it could not go back",
     "subscription.RefundRequested": "no money has moved; its outcome says whether any does",
     "subscription.PriceAnnounced": "it announces a price, and no money moves or was to move",
     "subscription.PlanConfirmed": "it agrees to a price, and no money moves or was to move",

@@ -17,9 +17,13 @@ import typer
 from domain.refusal import Refused
 from handlers.cli import (
     answers,
+    billing,
     catalogue,
+    clock,
     contracts,
     disclosure,
+    due,
+    gateway,
     give,
     institutions,
     invite,
@@ -29,6 +33,8 @@ from handlers.cli import (
     schemas,
     subscribe,
     tickets,
+    transfers,
+    webhooks,
 )
 from handlers.cli.output import tell
 from handlers.faults import DatabaseUnavailable, Fault, FolderUnusable
@@ -45,6 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 invitations = typer.Typer(help="Invite people into a plan by a list.", no_args_is_help=True)
+bank_transfers = typer.Typer(help="Record payments by bank transfer.", no_args_is_help=True)
 keys = typer.Typer(help="Look after the key-encryption keys.", no_args_is_help=True)
 
 PAYER = "ana@example.cl"
@@ -68,7 +75,7 @@ _offer(app, catalogue.commands, example="acta commands RegisterUser")
 _offer(app, catalogue.events, example="acta events --json")
 _offer(app, give.apply, example="acta apply commands.jsonl")
 _offer(app, answers.check, example=f"acta check {PAYER} content --at 2026-03-01T09:00:00-03:00")
-_offer(app, answers.billing, example=f"acta billing {PAYER} --at-least 42")
+_offer(app, billing.billing, example=f"acta billing {PAYER} --at-least 42")
 _offer(app, answers.history, example=f"acta history {PAYER} --actor auditor")
 _offer(app, answers.study, example=f"acta study {PAYER} --json")
 _offer(app, institutions.plan, example=f"acta plan {PLAN}")
@@ -79,10 +86,15 @@ _offer(app, contracts.contract, example=f"acta contract {CONTRACT} --actor audit
 _offer(app, contracts.contracts, example="acta contracts --ending-within 30 --json")
 _offer(app, tickets.ticket, example=f"acta ticket 17 --actor {SUPPORT}")
 _offer(app, tickets.tickets, example="acta tickets --state open --older-than 3")
+_offer(app, clock.tick, example="acta tick --until 2026-03-01T09:00:00-03:00")
+_offer(app, due.due, example="acta due --until 2026-03-01T09:00:00-03:00 --kind renewal")
 INVITE_EXAMPLE = f"acta invite import {PLAN} people.xlsx --actor person:{PAYER} --dry-run"
 _offer(invitations, invite.import_list, example=INVITE_EXAMPLE, name="import")
 _offer(invitations, invite.template, example="acta invite template people.xlsx")
 app.add_typer(invitations, name="invite", epilog=f"Example: {INVITE_EXAMPLE}")
+TRANSFERS_EXAMPLE = f"acta transfers import statement.csv --actor {MANAGER} --dry-run"
+_offer(bank_transfers, transfers.import_statement, example=TRANSFERS_EXAMPLE, name="import")
+app.add_typer(bank_transfers, name="transfers", epilog=f"Example: {TRANSFERS_EXAMPLE}")
 OPEN_EXAMPLE = (
     "acta open 2f6d1c84-9b35-4e07-8a1c-d4e5f6071829 email phone"
     " --actor support_staff:7b1e4d93-0c58-4a6f-b2d7-95e8f3a1c604 --reason support"
@@ -92,6 +104,9 @@ _offer(app, give.erase, example=f"acta erase {PAYER} --actor {MANAGER}")
 _offer(app, operate.status, example="acta status")
 _offer(app, operate.project, example="acta project --once")
 _offer(app, relay.relay, example="acta relay --metrics-port 9464")
+GATEWAY_EXAMPLE = "acta gateway --book gateway.jsonl --fault answer_lost,attempt=1"
+_offer(app, gateway.gateway, example=GATEWAY_EXAMPLE)
+_offer(app, webhooks.webhooks, example="acta webhooks --listen 127.0.0.1:18082")
 SUBSCRIBE_EXAMPLE = "acta subscribe --topic subscription --topic account --group look --once"
 _offer(app, subscribe.subscribe, example=SUBSCRIBE_EXAMPLE)
 _offer(app, operate.migrate, example="acta migrate")

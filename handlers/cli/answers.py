@@ -1,4 +1,4 @@
-"""Commands that answer from the read models: check, billing, history, study."""
+"""Commands that answer from the read models: check, history, study."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -29,19 +29,11 @@ if TYPE_CHECKING:
 
     from handlers.composition import Acta
     from handlers.opening import Opened
-    from handlers.queries import (
-        Billing,
-        History,
-        OpenedContact,
-        OpenedLine,
-        Study,
-    )
+    from handlers.queries import History, OpenedContact, OpenedLine, Study
     from projections.access import AccessAnswer
-    from projections.billing_history import BillingLine
 
 __all__ = [
-    "billing", "check", "history", "known_up_to", "opened_json", "personal_text", "personal_values",
-    "study",
+    "check", "history", "known_up_to", "opened_json", "personal_text", "personal_values", "study",
 ]  # fmt: skip
 
 NO = 1
@@ -159,65 +151,6 @@ def _show_check(answer: "AccessAnswer", thing: str, contacts: "tuple[OpenedConta
         rows = [(fact.position, fact.event_id, fact.topic) for fact in answer.evidence]
         table(("rests on position", "event", "topic"), rows)
     known_up_to(answer.position)
-
-
-def billing(
-    who: WhoPaysMeant,
-    *,
-    at_least: AtLeast = 0,
-    deadline_seconds: Deadline = DEADLINE_SECONDS,
-    as_json: AsJson = False,
-) -> None:
-    """Show what was charged and paid, line by line, and the balance; of a plan, by plan:ID."""
-    from handlers.composition import open_ledger
-    from handlers.settings import read_settings
-
-    meant = read_who_pays(who)
-    with open_ledger(read_settings()) as acta:
-        answer = acta.queries.billing(
-            meant, read_instant(None), knowledge(at_least, deadline_seconds)
-        )
-    balances = {
-        line.currency: line.balance_minor for line in answer.lines if line.currency is not None
-    }
-    if as_json:
-        write_json({**by_field(answer), "balances_minor": balances})
-    else:
-        _show_billing(answer, balances)
-
-
-def _show_billing(answer: "Billing", balances: dict[str, int]) -> None:
-    say(f"account: {answer.account}")
-    zones = [line.time_zone for line in answer.lines if line.time_zone]
-    zone = zones[-1] if zones else "UTC"
-    headers = (f"when ({zone})", "what", "amount", "balance", "for", "means", "said")
-    table(headers, [_billing_row(line, zone) for line in answer.lines])
-    say(f"paid through: {answer.paid_through or 'never'}")
-    owed = [_money(amount_minor, currency) or "" for currency, amount_minor in balances.items()]
-    say(f"balance: {', '.join(owed) or 'nothing'}")
-    known_up_to(answer.position, degraded=answer.degraded)
-
-
-def _billing_row(line: "BillingLine", zone: str) -> tuple[str | None, ...]:
-    first, last = line.period_from, line.period_to
-    days = f"{first} to {last}" if first else f"until {last}" if last else None
-    return (
-        show_time(line.occurred_at, zone),
-        line.kind,
-        _money(line.amount_minor, line.currency),
-        _money(line.balance_minor, line.currency),
-        days,
-        line.means,
-        line.tax_document or line.reason,
-    )
-
-
-def _money(amount_minor: int | None, currency: str | None) -> str | None:
-    from domain.money import Currency, format_money
-
-    if amount_minor is None or currency is None:
-        return None
-    return format_money(amount_minor, Currency(currency))
 
 
 def history(

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "A_CENTURY_DAYS", "DEADLINE_SECONDS", "AsJson", "Asker", "At", "AtLeast", "Deadline",
-    "PlanMeant", "WhoMeant", "WhoPaysMeant", "knowledge", "parse_instant", "read_actor", "read_id",
-    "read_instant", "read_plan", "read_who", "read_who_pays",
+    "PlanMeant", "WhoMeant", "WhoPaysMeant", "knowledge", "parse_instant", "read_actor",
+    "read_address", "read_id", "read_instant", "read_plan", "read_who", "read_who_pays",
 ]  # fmt: skip
 
 DEADLINE_SECONDS = 5.0
 A_CENTURY_DAYS = 36_500
+PORT_MAX = 65_535
 
 WhoMeant = Annotated[
     str,
@@ -97,8 +98,8 @@ def parse_instant(text: object) -> datetime:
     return instant
 
 
-def read_instant(text: str | None) -> datetime:
-    """The instant of ``--at``; now where none is given.
+def read_instant(text: str | None, *, option: str = "--at") -> datetime:
+    """The instant of ``--at``, or of another option; now where none is given.
 
     Raises:
         InvalidInput: it is none.
@@ -108,7 +109,7 @@ def read_instant(text: str | None) -> datetime:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise _unreadable("--at", error) from None
+        raise _unreadable(option, error) from None
 
 
 def read_who(text: str) -> str:
@@ -117,16 +118,7 @@ def read_who(text: str) -> str:
     Raises:
         InvalidInput: it means nobody.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    from domain.identity import Who
-
-    try:
-        return TypeAdapter[str](Who).validate_python(text)
-    except ValidationError:
-        raise InvalidInput(
-            "WHO cannot be read", remedy="Write an e-mail address, person:ID or account:ID."
-        ) from None
+    return _read_who(text, "an e-mail address, person:ID or account:ID")
 
 
 def read_who_pays(text: str) -> str:
@@ -135,7 +127,9 @@ def read_who_pays(text: str) -> str:
     Raises:
         InvalidInput: it means nobody.
     """
-    return f"plan:{read_plan(text)}" if text.strip().startswith("plan:") else read_who(text)
+    if text.strip().startswith("plan:"):
+        return f"plan:{read_plan(text)}"
+    return _read_who(text, "an e-mail address, person:ID, account:ID or plan:ID")
 
 
 def read_plan(text: str) -> UUID:
@@ -182,11 +176,37 @@ def read_id(option: str, text: str) -> UUID:
         ) from None
 
 
+def read_address(option: str, text: str) -> tuple[str, int]:
+    """Host and port to listen on.
+
+    Raises:
+        InvalidInput: it is not of the form HOST:PORT.
+    """
+    host, colon, port = text.rpartition(":")
+    readable = colon and host and port.isascii() and port.isdigit() and len(port) <= len("65535")
+    if not readable or int(port) > PORT_MAX:
+        raise InvalidInput(
+            f"{option} cannot be read", remedy="Write HOST:PORT, such as 127.0.0.1:18082."
+        )
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 def knowledge(at_least: int, deadline_seconds: float) -> "Knowledge":
     """How much an answer has to know."""
     from handlers.snapshots import Knowledge
 
     return Knowledge(at_least=at_least, deadline_seconds=deadline_seconds)
+
+
+def _read_who(text: str, form: str) -> str:
+    from pydantic import TypeAdapter, ValidationError
+
+    from domain.identity import Who
+
+    try:
+        return TypeAdapter[str](Who).validate_python(text)
+    except ValidationError:
+        raise InvalidInput("WHO cannot be read", remedy=f"Write {form}.") from None
 
 
 def _unreadable(option: str, error: ValueError) -> InvalidInput:

@@ -198,9 +198,9 @@ def _end_subscription(append: Append, event: AccountClosed, situation: Situation
 
 def _tax_term(person: UUID, situation: Situation) -> date | None:
     """Until when the law wants the buyer data of the person's last tax document (A11)."""
-    last_days = [
-        situation.subscription(account).state.last_payment_day
+    days = [
+        day
         for account in situation.store.accounts_of(person)
+        if (day := situation.subscription(account).state.last_tax_day(situation.at)) is not None
     ]
-    days = [day for day in last_days if day is not None]
     return add_years(max(days), situation.tax_retention_years) if days else None

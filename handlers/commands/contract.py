@@ -9,10 +9,12 @@ from domain.contract import (
     Contract,
     ContractDecision,
     ContractSurroundings,
+    ExpireContract,
     FillRole,
     NameContact,
     NameValidator,
     OpenContract,
+    RemindContract,
     ValidatorNamed,
     decide,
 )
@@ -84,6 +86,9 @@ def _surroundings(
                 same_contact=contact == contract.state.contact
                 and _says(contract, ContactNamed, says, situation),
             )
+        case RemindContract() | ExpireContract():
+            # Its days pass whoever acts for the holder.
+            return ContractSurroundings()
         case _:
             asker = _asker(actor, append, situation)
             link = _link(contract, actor.id, append, situation)

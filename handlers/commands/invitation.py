@@ -28,6 +28,7 @@ from domain.invitation import (
     Invitee,
     InviteeDetails,
     InviteMember,
+    RemindInvitation,
     ResendInvitation,
     RevocationReason,
     RevokeInvitation,
@@ -66,7 +67,8 @@ __all__ = [
 ]
 
 
-InvitationChange = ResendInvitation | CorrectInvitation | RevokeInvitation | ExpireInvitation
+InvitationChange = ResendInvitation | CorrectInvitation | RevokeInvitation
+ClockWork = RemindInvitation | ExpireInvitation
 
 
 def draft(command: InvitationDecision, actor: Actor, situation: Situation) -> Append:
@@ -80,6 +82,8 @@ def draft(command: InvitationDecision, actor: Actor, situation: Situation) -> Ap
             return _invite(command, actor, situation)
         case AcceptInvitation():
             return _accept(command, actor, situation)
+        case RemindInvitation() | ExpireInvitation():
+            return _let_days_pass(command, actor, situation)
         case _:
             return _change(command, actor, situation)
 
@@ -237,10 +241,23 @@ def _change(command: InvitationChange, actor: Actor, situation: Situation) -> Ap
             case InvitationCorrected() if isinstance(command, CorrectInvitation):
                 _hold_longer(append, event, plan.state, situation)
                 _move_email(append, event, command, situation)
-            case InvitationRevoked() | InvitationExpired():
+            case InvitationRevoked():
                 _let_go(append, event.invitation, event.plan)
             case _:
                 pass
+    return append
+
+
+def _let_days_pass(command: ClockWork, actor: Actor, situation: Situation) -> Append:
+    """Rests on the invitation alone: neither its plan nor who administers it stops its days."""
+    invitation = situation.invitation(command.invitation)
+    surroundings = InvitationSurroundings(plan=Subscription())
+    events = decide(command, actor, invitation.state, surroundings)
+    append = Append()
+    append.write(invitation.stream, invitation.version, events)
+    for event in events:
+        if isinstance(event, InvitationExpired):
+            _let_go(append, event.invitation, event.plan)
     return append
 
 

@@ -1,6 +1,6 @@
 """What a decision rests on: streams, claims and persons, each looked up once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,7 +9,14 @@ from uuid import UUID, uuid5
 
 from psycopg import Connection
 
-from domain.account import Account, AccountFact, RegisterUser, Standing, account_decider
+from domain.account import (
+    Account,
+    AccountFact,
+    RegisterUser,
+    Standing,
+    UserRegistered,
+    account_decider,
+)
 from domain.actor import Actor, ActorKind
 from domain.command import AccountCommand, Command
 from domain.contract import (
@@ -104,6 +111,7 @@ class Situation:
         invitation_days: how long an invitation is open (I6).
         desk_emails: the addresses of the desks (T6).
         charging: what is set about charges (S5, S8).
+        streams: those that have been loaded already, whole.
     """
 
     def __init__(
@@ -116,6 +124,7 @@ class Situation:
         invitation_days: int,
         charging: ChargingTerms,
         desk_emails: Sequence[str] = (),
+        streams: Mapping[UUID, Sequence[Recorded]] | None = None,
     ) -> None:
         self.store = store
         self.directory = Directory(store)
@@ -129,6 +138,7 @@ class Situation:
         self.within: Connection | None = None
         self._numbering: Numbering | None = None
         self._held = ExitStack()
+        self._loaded = streams or {}
         self._streams: dict[UUID, tuple[Recorded, ...]] = {}
         self._digests: dict[tuple[str, str], bytes] = {}
         self._claims: dict[Claimed, HeldClaim | None] = {}
@@ -141,7 +151,9 @@ class Situation:
         if stream is None:
             return Loaded(self.new_id(), 0, decider.initial, ())
         if stream not in self._streams:
-            self._streams[stream] = tuple(self.store.streams([stream])[stream])
+            loaded = self._loaded.get(stream)
+            found = self.store.streams([stream])[stream] if loaded is None else loaded
+            self._streams[stream] = tuple(found)
         recorded = self._streams[stream]
         events = [entry.event for entry in recorded if isinstance(entry.event, of)]
         return Loaded(stream, len(recorded), decider.replay(events), recorded)
@@ -153,11 +165,18 @@ class Situation:
 
     def account(self, who: str) -> Loaded[Account]:
         """The account that somebody means; its initial state where nobody is meant."""
-        stream = self.directory.account(who, at=self.at)
+        stream = self._account_loaded(who) or self.directory.account(who, at=self.at)
         loaded = self.load(stream, account_decider, AccountFact)
         if loaded.state.person is not None:
             self.persons.add(loaded.state.person)
         return loaded
+
+    def _account_loaded(self, who: str) -> UUID | None:
+        """The account meant by its id, where its stream tells already that it is one."""
+        kind, _, rest = who.partition(":")
+        account = UUID(rest) if kind == "account" else None
+        events = self._loaded.get(account, ()) if account else ()
+        return account if events and isinstance(events[0].event, UserRegistered) else None
 
     def present_account(self, person: UUID) -> Loaded[Account]:
         """The latest account of a person; its initial state where there is none."""

@@ -1,17 +1,22 @@
 """Commands about subscriptions: they rest on the account, whose version the append names."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from domain.account import Standing, become_individual
 from domain.actor import Actor
 from domain.subscription import (
+    ChoosePaymentMethod,
     PaymentCaptured,
+    PaymentMethodChosen,
     SubscriptionDecision,
+    SubscriptionEvent,
     SubscriptionSurroundings,
     decide,
 )
 from handlers.commands.situation import Situation
 from handlers.store.append import Append
+from handlers.store.payment_tokens import KeptToken
 
 __all__ = ["draft"]
 
@@ -31,6 +36,7 @@ def draft(command: SubscriptionDecision, actor: Actor, situation: Situation) -> 
     events = decide(command, actor, subscription.state, surroundings)
     append = Append(reads={account.stream: account.version})
     append.write(subscription.stream, subscription.version, events)
+    _keep_token(append, command, events)
     closed = account.state.standing is Standing.CLOSED
     if not closed and any(isinstance(event, PaymentCaptured) for event in events):
         plans = situation.plans_of(account.state, append)
@@ -50,4 +56,17 @@ def _draft_of_plan(
     events = decide(command, actor, subscription.state, surroundings)
     append = Append()
     append.write(plan, subscription.version, events)
+    _keep_token(append, command, events)
     return append
+
+
+def _keep_token(
+    append: Append, command: SubscriptionDecision, events: Sequence[SubscriptionEvent]
+) -> None:
+    """The card goes into the vault and not into the event; each choice replaces the one before."""
+    if isinstance(command, ChoosePaymentMethod):
+        append.tokens.extend(
+            KeptToken(event.subscription, event.person, command.card_token)
+            for event in events
+            if isinstance(event, PaymentMethodChosen)
+        )

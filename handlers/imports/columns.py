@@ -1,10 +1,10 @@
 """The columns of a list of people: what spreadsheets call them, and how their cells are written."""
 
-import re
-import unicodedata
 from typing import Literal
 
 import phonenumbers
+
+from handlers.spreadsheets.headers import meanings, plain
 
 __all__ = ["FIELDS", "HEADERS", "HeaderLanguage", "field_of", "role_code", "with_country_code"]
 
@@ -48,7 +48,7 @@ def field_of(header: str) -> str | None:
 
     Accents, letter case, spaces and punctuation make no difference.
     """
-    return _FIELD_BY_NAME.get(_plain(header))
+    return _FIELD_BY_NAME.get(plain(header))
 
 
 def role_code(text: str) -> str:
@@ -56,7 +56,7 @@ def role_code(text: str) -> str:
 
     The domain refuses what is no role, with its own fault.
     """
-    return _CODE_BY_ROLE.get(_plain(text), text)
+    return _CODE_BY_ROLE.get(plain(text), text)
 
 
 def with_country_code(text: str) -> str:
@@ -73,19 +73,5 @@ def with_country_code(text: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _plain(text: str) -> str:
-    """Letters and digits alone, without accents."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(re.findall(r"[a-z0-9]+", decomposed))
-
-
-def _by_name(names: dict[str, str]) -> dict[str, str]:
-    return {
-        _plain(name): meaning
-        for meaning, listed in names.items()
-        for name in (meaning, *listed.split(","))
-    }
-
-
-_FIELD_BY_NAME = _by_name(_NAMES)
-_CODE_BY_ROLE = _by_name(_ROLES)
+_FIELD_BY_NAME = meanings(_NAMES)
+_CODE_BY_ROLE = meanings(_ROLES)

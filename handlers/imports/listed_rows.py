@@ -12,7 +12,7 @@ from domain.identity import email_key, rut_key
 from domain.invitation import InviteeDetails
 from domain.invitation_import import ImportFault, ListedRow
 from handlers.imports.columns import role_code, with_country_code
-from handlers.imports.rows import ListedPerson
+from handlers.imports.reading import ListedPerson
 
 __all__ = ["listed_rows"]
 

@@ -96,8 +96,9 @@ RefundOutcome: TypeAlias = Refunded | RefundRefused | Unknown
 class PaymentGateway(Protocol):
     """Takes money from cards, and gives it back. Safe to ask from several threads at once.
 
-    A gateway that does not answer is an outcome; one that refuses Acta itself, such as for a wrong
-    key, raises ``handlers.faults.GatewayUnusable``.
+    A gateway that does not answer is an outcome. One that refuses Acta itself, such as for a wrong
+    key, raises ``handlers.faults.GatewayUnusable``; one that does not take an order, or contradicts
+    it, ``OrderRefused``, and others can be asked for all the same.
     """
 
     def charge(self, order: ChargeOrder, *, again: bool = False) -> ChargeOutcome:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.event import Event
+from handlers.store.payment_tokens import KeptToken, SealedToken
 from handlers.store.vault import NewKey
 
 __all__ = [
@@ -118,6 +119,7 @@ class Append:
         reads: streams that the decision rests on, with the version that it saw of each; the
             append fails when one has moved.
         no_longer_found: person and kind of index rows to remove.
+        tokens: cards that subscriptions are charged to; sealed before they are written.
     """
 
     events: list[tuple[UUID, int, Event]] = field(default_factory=list[tuple[UUID, int, Event]])
@@ -131,6 +133,7 @@ class Append:
     found: list[Found] = field(default_factory=list[Found])
     no_longer_found: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
     opened: list[Opened] = field(default_factory=list[Opened])
+    tokens: list[KeptToken] = field(default_factory=list[KeptToken])
     erased: Erased | None = None
 
     def write(self, stream: UUID, version: int, events: Sequence[Event]) -> None:
@@ -138,12 +141,15 @@ class Append:
         for number, event in enumerate(events, start=version + 1):
             self.events.append((stream, number, event))
 
-    def alongside(self, asked_at: datetime, keys: Sequence[NewKey]) -> dict[str, Any] | None:
+    def alongside(
+        self, asked_at: datetime, keys: Sequence[NewKey], tokens: Sequence[SealedToken] = ()
+    ) -> dict[str, Any] | None:
         """Everything but the events, in the form that ``ledger.append`` takes; None if nothing.
 
         Args:
             asked_at: the command's business time, by which claims past their end are judged.
-            keys: keys made for values in the events.
+            keys: keys made for values in the events, and for tokens.
+            tokens: those of this append, sealed.
         """
         parts: dict[str, Any] = {
             "claimed": [_plain(claim) for claim in self.claimed],
@@ -156,6 +162,7 @@ class Append:
             "unindexed": [{"person": str(p), "kind": kind} for p, kind in self.no_longer_found],
             "opened": [_plain(opened) for opened in self.opened],
             "keys": [_plain(key) for key in keys],
+            "tokens": [_plain(token) for token in tokens],
         }
         parts = {name: part for name, part in parts.items() if part}
         if self.erased is not None:
@@ -174,6 +181,7 @@ Part = (
     | Opened
     | Erased
     | NewKey
+    | SealedToken
 )
 
 

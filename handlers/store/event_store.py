@@ -1,6 +1,6 @@
 """The event store: streams, receipts and claims, read and written through one recorder."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,15 +14,23 @@ from domain.actor import Actor
 from domain.event import Recorded
 from domain.refusal import Refused
 from handlers.store.append import Append
-from handlers.store.arrays import Byteas, Texts
+from handlers.store.arrays import Bigints, Byteas, Texts, Uuids
 from handlers.store.database import Database, reachable, unavailable
 from handlers.store.mapper import needed_keys, seal_event, to_payload, to_recorded
 from handlers.store.numbering import Counters, Numbering, roll_back
+from handlers.store.payment_tokens import seal_tokens, token_keys
 from handlers.store.reader import Row, head, read_rows, settled_position
 from handlers.store.recorder import ApplicationLog, Envelope
 from handlers.store.vault import Vault
 
 __all__ = ["CommandEnvelope", "Conflict", "EventStore", "HeldClaim", "StoredReceipt"]
+
+_ALONE = (
+    # In one order for everybody, so that two never wait in a ring.
+    "SELECT pg_advisory_lock(1633907815, key)"
+    " FROM (SELECT DISTINCT hashtext(stream::text) AS key"
+    "       FROM unnest(%b::uuid[]) AS stream ORDER BY 1) AS keys"
+)
 
 PAGE_EVENTS = 20
 """So many events of a long stream are held at once: each may hold hundreds of rows."""
@@ -87,6 +95,28 @@ class HeldClaim:
         return self.ends_at is None or at < self.ends_at
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """What a command became, ready to be written."""
+
+    command: CommandEnvelope
+    events: Sequence[StoredEvent]
+    envelope: Envelope
+    decided_at: int
+
+    def receipt(self, positions: Sequence[int]) -> StoredReceipt:
+        """The answer to the command, once its events stand at these positions."""
+        event_ids = self.envelope.event_ids
+        written = zip(positions, event_ids, self.events, strict=True)
+        return StoredReceipt(
+            self.command.command_id,
+            positions[-1] if positions else self.decided_at,
+            tuple((position, event_id, event.topic) for position, event_id, event in written),
+            None,
+            self.command.input_digest,
+        )
+
+
 class EventStore:
     """Loads streams and appends to them.
 
@@ -127,6 +157,23 @@ class EventStore:
             finally:
                 roll_back(connection)
 
+    @contextmanager
+    def alone_with(self, streams: Iterable[UUID]) -> Generator[None]:
+        """Whoever else wants to be alone with one of these streams waits until the end of this.
+
+        Others may append to them all the while. Who is killed waits for nobody and holds nothing.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        with reachable(), self.database.connection() as connection:
+            try:
+                connection.execute(_ALONE, (Uuids(streams),))
+                yield
+            finally:
+                if not connection.broken:
+                    connection.execute("SELECT pg_advisory_unlock_all()")
+
     def append(
         self, append: Append, envelope: CommandEnvelope, within: Connection | None = None
     ) -> StoredReceipt:
@@ -142,8 +189,43 @@ class EventStore:
             Conflict: another writer was first; nothing was written.
             DatabaseUnavailable: the database cannot be reached.
         """
+        writing = self._prepared(append, envelope)
+        positions = self._write(writing.events, writing.envelope, within)
+        if append.erased is not None:
+            self.vault.forget()
+        return writing.receipt(positions)
+
+    def append_together(
+        self, appends: Sequence[tuple[Append, CommandEnvelope]]
+    ) -> list[StoredReceipt]:
+        """Writes what several commands became, each with its own receipt, all or nothing.
+
+        Args:
+            appends: what is written, and the command that each answers. None of them may rest on
+                a stream that another one writes.
+
+        Raises:
+            Conflict: another writer was first, or the connection was lost, so that all or nothing
+                of it is written. The receipts tell which; else load, and decide again.
+            DatabaseUnavailable: no connection could be had.
+        """
+        writings = [self._prepared(append, envelope) for append, envelope in appends]
+        try:
+            with self.transaction() as connection:
+                positions = self._log.append_together(
+                    connection, [(each.events, each.envelope) for each in writings]
+                )
+        except (IntegrityError, OperationalError) as error:
+            self.vault.forget()
+            raise Conflict(str(error)) from error
+        if any(append.erased is not None for append, _ in appends):
+            self.vault.forget()
+        return [each.receipt(at) for each, at in zip(writings, positions, strict=True)]
+
+    def _prepared(self, append: Append, command: CommandEnvelope) -> "_Writing":
+        """An append as it is written: sealed, and with an id for each event."""
         plain = [event for _, _, event in append.events]
-        keys, new_keys = self.vault.keys_for(needed_keys(plain))
+        keys, new_keys = self.vault.keys_for(needed_keys(plain) | token_keys(append.tokens))
         event_ids = [uuid4() for _ in plain]
         stored = [
             StoredEvent(
@@ -154,27 +236,12 @@ class EventStore:
             )
             for (stream, version, event), event_id in zip(append.events, event_ids, strict=True)
         ]
-        alongside = append.alongside(envelope.asked_at, new_keys)
+        tokens = seal_tokens(append.tokens, keys, self.vault)
+        alongside = append.alongside(command.asked_at, new_keys, tokens)
         decided_at = None if stored else self.head()
-        receipt = self._receipt_json(envelope, decided_at=decided_at)
-        positions = self._write(
-            stored,
-            self._recorded_with(envelope, event_ids, append.reads, alongside, receipt),
-            within,
-        )
-        if append.erased is not None:
-            self.vault.forget()
-        events = tuple(
-            (position, event_id, event.topic)
-            for position, event_id, event in zip(positions, event_ids, stored, strict=True)
-        )
-        return StoredReceipt(
-            envelope.command_id,
-            positions[-1] if positions else decided_at or 0,
-            events,
-            None,
-            envelope.input_digest,
-        )
+        receipt = self._receipt_json(command, decided_at=decided_at)
+        envelope = self._recorded_with(command, event_ids, append.reads, alongside, receipt)
+        return _Writing(command, stored, envelope, decided_at or 0)
 
     def refuse(
         self,
@@ -257,6 +324,20 @@ class EventStore:
         wanted = list(streams)
         found: dict[UUID, list[Recorded]] = {stream: [] for stream in wanted}
         for recorded in self._recorded("stream = ANY(%s) ORDER BY stream, version", (wanted,)):
+            found[recorded.stream].append(recorded)
+        return found
+
+    def streams_after(self, versions: Mapping[UUID, int]) -> dict[UUID, list[Recorded]]:
+        """What has come to each stream since it had this version, in order of version."""
+        found: dict[UUID, list[Recorded]] = {stream: [] for stream in versions}
+        for recorded in self._recorded(
+            # Stream by stream (LATERAL and OFFSET), so that each is found by the index.
+            "position IN (SELECT e.position FROM unnest(%b::uuid[], %b::bigint[])"
+            " AS known(stream, version) CROSS JOIN LATERAL (SELECT position FROM ledger.events"
+            " WHERE stream = known.stream AND version > known.version OFFSET 0) AS e)"
+            " ORDER BY stream, version",
+            (Uuids(versions), Bigints(versions.values())),
+        ):
             found[recorded.stream].append(recorded)
         return found
 
@@ -412,6 +493,15 @@ class EventStore:
         """The position of the last event."""
         with reachable(), self.database.connection() as connection:
             return head(connection)
+
+    def clock(self) -> datetime | None:
+        """The last instant up to which clock work has done all that was due; None before any."""
+        rows = self._rows("SELECT instant FROM ledger.clock", ())
+        return rows[0][0] if rows else None
+
+    def advance_clock(self, instant: datetime) -> None:
+        """Clock work has done all that was due up to an instant; never goes back."""
+        self._rows("SELECT ledger.advance_clock(%s)", (instant,))
 
     def batch(self, *, after: int, limit: int, up_to: int | None = None) -> Sequence[Row]:
         """The events that follow a position, none skipped (decision 4)."""

@@ -5,6 +5,7 @@ follows. ``Ledger`` appends through the same recorder, with an envelope and what
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event as Signal
 from typing import Any, ClassVar, ParamSpec, TypeVar, cast
@@ -26,7 +27,8 @@ from eventsourcing.persistence import (
     TrackingRecorder,
 )
 from eventsourcing.utils import Environment, EnvType, resolve_topic
-from psycopg import Connection, sql
+from psycopg import Connection, Cursor, sql
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -65,6 +67,16 @@ class Envelope:
 _APPEND = (
     "SELECT ledger.append(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::uuid[],"
     " %s, %s, %s, %s, %s, %b::uuid[], %b::bigint[], %s, %s)"
+)
+
+
+_LOCK = (
+    # As ledger.lock_streams does: in one order for everybody, so that two never wait in a ring.
+    "SELECT CASE WHEN written THEN pg_advisory_xact_lock(key)"
+    " ELSE pg_advisory_xact_lock_shared(key) END"
+    " FROM (SELECT uuid_hash_extended(stream, 0) AS key, bool_or(written) AS written"
+    "       FROM (SELECT unnest(%b::uuid[]), true UNION ALL SELECT unnest(%b::uuid[]), false)"
+    "            AS s(stream, written) GROUP BY 1 ORDER BY 1) AS locks"
 )
 
 
@@ -154,6 +166,34 @@ class AggregateLog(AggregateRecorder):
             row = cursor.fetchone()
         first = row[0] if row else None
         return [] if first is None else list(range(first, first + len(stored_events)))
+
+    def append_together(
+        self, connection: Connection, appends: Sequence[tuple[Sequence[StoredEvent], Envelope]]
+    ) -> list[Sequence[int]]:
+        """As ``append_within``, several appends in one transaction; the positions of each.
+
+        Whatever one of them could wait for is waited for before the first draws its positions,
+        since readers wait from there on.
+        """
+        cursors: list[Cursor[TupleRow]] = []
+        with translated_faults():
+            failed: psycopg.Error | None = None
+            # Raised within a pipeline, the first error would have the driver complain of the rest.
+            with suppress(psycopg.errors.PipelineAborted), connection.pipeline():
+                try:
+                    connection.execute(_LOCK, _locked(appends))
+                    for events, envelope in appends:
+                        cursors.append(connection.execute(_APPEND, _parameters(events, envelope)))
+                    connection.execute("COMMIT")
+                except psycopg.Error as error:
+                    failed = error
+            if failed is not None:
+                raise failed
+            firsts = [cursor.fetchone() for cursor in cursors]
+        return [
+            range(row[0], row[0] + len(events)) if row and row[0] is not None else []
+            for row, (events, _) in zip(firsts, appends, strict=True)
+        ]
 
     def _positions_of(self, event_ids: Sequence[UUID]) -> Sequence[int]:
         with translated_faults(), self.database.connection() as connection:
@@ -452,6 +492,19 @@ def _parameters(stored_events: Sequence[StoredEvent], envelope: Envelope) -> Seq
         Bigints(envelope.reads.values()),
         None if envelope.alongside is None else Jsonb(envelope.alongside),
         None if envelope.receipt is None else Jsonb(envelope.receipt),
+    )
+
+
+def _locked(appends: Sequence[tuple[Sequence[StoredEvent], Envelope]]) -> tuple[Uuids, Uuids]:
+    """The streams that are written, and the streams and persons that they rest on."""
+    envelopes = [envelope for _, envelope in appends]
+    return (
+        Uuids(_stream_id(event.originator_id) for events, _ in appends for event in events),
+        Uuids(
+            read
+            for envelope in envelopes
+            for read in (*envelope.reads, *map(UUID, (envelope.receipt or {}).get("persons", ())))
+        ),
     )
 
 

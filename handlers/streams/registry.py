@@ -13,8 +13,7 @@ from confluent_kafka.schema_registry import (
 
 from handlers.faults import Fault, RegistryUnavailable, SchemaRefused
 from schemas.contracts import Contracts
-from schemas.entries import Entry
-from schemas.topics import entries_subject, event_subject
+from schemas.topics import subject
 
 __all__ = ["register"]
 
@@ -37,23 +36,17 @@ def register(
     ids: dict[str, int] = {}
     with SchemaRegistryClient({"url": url, "timeout": TIMEOUT_SECONDS}) as client:
         for topic in contracts.topics():
-            subject = _subject(topic, namespace, generation)
+            named = subject(namespace, topic, generation)
             text = contracts.file(topic).read_text(encoding="utf-8")
             try:
-                if subject not in kept:
-                    _keep_compatible(client, subject)
-                    kept.add(subject)
-                ids[topic] = client.register_schema(subject, Schema(text, "AVRO"))
+                if named not in kept:
+                    _keep_compatible(client, named)
+                    kept.add(named)
+                ids[topic] = client.register_schema(named, Schema(text, "AVRO"))
             except Exception as error:
                 # Besides its own errors the client raises those of whatever HTTP library it has.
-                raise _fault(subject, error) from error
+                raise _fault(named, error) from error
     return ids.__getitem__
-
-
-def _subject(topic: str, namespace: str, generation: int) -> str:
-    if topic == Entry.TOPIC:
-        return entries_subject(namespace, generation)
-    return event_subject(namespace, topic, generation)
 
 
 def _keep_compatible(client: SchemaRegistryClient, subject: str) -> None:

@@ -12,6 +12,10 @@ from domain.contract import (
     ContractEnded,
     ContractEndReason,
     ContractEvent,
+    ContractExpired,
+    ContractNoticeReason,
+    ContractNoticeRequested,
+    ContractNoticeTemplate,
     ContractOpened,
     ContractReactivated,
     InformationDocumentPublished,
@@ -34,6 +38,7 @@ from domain.contract_link import (
     PersonUnlinked,
     UnlinkReason,
 )
+from domain.streams import notice_of
 from tests.domain.stories import ACCOUNT, PERSON, noon
 
 CONTRACT = UUID(int=40)
@@ -123,6 +128,26 @@ def reactivated(
 def contract_ended(at: datetime = IN_FORCE) -> ContractEnded:
     """The contract is in force no longer."""
     return ContractEnded(**about_contract(at), reason=ContractEndReason.TERMINATED)
+
+
+def contract_expired(at: datetime, valid_to: date = LAST_DAY) -> ContractExpired:
+    """Its last day has passed."""
+    return ContractExpired(**about_contract(at), valid_to=valid_to, time_zone=MADRID)
+
+
+def contact_reminded(
+    at: datetime, number: int = 0, told: UUID = CONTACT, valid_to: date = LAST_DAY
+) -> ContractNoticeRequested:
+    """The contact is to be told that it runs out, for the first time (0) or a later one."""
+    return ContractNoticeRequested(
+        **about_contract(at),
+        notice=notice_of(CONTRACT, number),
+        template=ContractNoticeTemplate.CONTRACT_ENDING,
+        reason=ContractNoticeReason.RUNS_OUT_SOON,
+        contact=told,
+        valid_to=valid_to,
+        time_zone=MADRID,
+    )
 
 
 def published(

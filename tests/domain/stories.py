@@ -32,6 +32,9 @@ from domain.invitation import (
     InvitationAccepted,
     InvitationCorrected,
     InvitationExpired,
+    InvitationNoticeReason,
+    InvitationNoticeRequested,
+    InvitationNoticeTemplate,
     InvitationRevoked,
     InvitationSent,
     InvitationSentAgain,
@@ -296,13 +299,21 @@ def charge_declined(request: ChargeRequested, at: datetime) -> PaymentDeclined:
     )
 
 
-def past_due(at: datetime, payment: UUID | None = None) -> SubscriptionPastDue:
+def past_due(
+    at: datetime,
+    payment: UUID | None = None,
+    *,
+    period_from: date = date(2025, 4, 1),
+    period_to: date = date(2025, 4, 30),
+) -> SubscriptionPastDue:
     """A renewal was declined on this day, and is tried again 1, 3, 5 and 7 days later."""
     today = local_day(at, SANTIAGO)
     retries_on = tuple([today + timedelta(days=days) for days in (1, 3, 5, 7)])
     return SubscriptionPastDue(
         **about(at),
         payment=payment or payment_id(2),
+        period_from=period_from,
+        period_to=period_to,
         declined_on=today,
         retries_on=retries_on,
         access_until=retries_on[-1],
@@ -311,12 +322,23 @@ def past_due(at: datetime, payment: UUID | None = None) -> SubscriptionPastDue:
 
 
 def outcome_unknown(
-    payment: UUID | int, at: datetime, access_until: date | None
+    payment: UUID | int,
+    at: datetime,
+    access_until: date | None,
+    *,
+    period_from: date = date(2025, 4, 1),
+    period_to: date = date(2025, 4, 30),
+    attempt: int = 1,
 ) -> PaymentOutcomeUnknown:
     """The gateway did not answer."""
     return PaymentOutcomeUnknown(
         **about(at),
         payment=payment_id(payment) if isinstance(payment, int) else payment,
+        amount_minor=MONTHLY_PRICE_MINOR,
+        currency=Currency.CLP,
+        attempt=attempt,
+        period_from=period_from,
+        period_to=period_to,
         reason=UnknownReason.TIMEOUT,
         access_until=access_until,
         time_zone=SANTIAGO,
@@ -331,6 +353,9 @@ def told(
     payment: UUID | None = None,
     *,
     stream: UUID = SUBSCRIPTION,
+    refund: UUID | None = None,
+    price_version: int | None = None,
+    last_day: date | None = None,
 ) -> NoticeRequested:
     """The payer has to be told something, for the first time (0) or a later one."""
     return NoticeRequested(
@@ -339,7 +364,26 @@ def told(
         template=template,
         reason=reason,
         payment=payment,
+        refund=refund,
+        price_version=price_version,
+        last_day=last_day,
+        time_zone=SANTIAGO,
     )
+
+
+def receipt(payment: PaymentCaptured, number: int = 0) -> NoticeRequested:
+    """The payer is told that this payment came in."""
+    told_of = told(
+        number,
+        payment.occurred_at,
+        NoticeTemplate.RECEIPT,
+        NoticeReason.PAYMENT_CAPTURED,
+        payment.payment,
+        stream=payment.subscription,
+        last_day=payment.period_to,
+    )
+    whose = {"subscription": payment.subscription, "account": payment.account}
+    return told_of.model_copy(update={**whose, "person": payment.person})
 
 
 def ended(at: datetime, access_until: date) -> SubscriptionEnded:
@@ -490,6 +534,19 @@ def corrected(at: datetime) -> InvitationCorrected:
         expires_at=at + FOURTEEN_DAYS,
         email="ana.rojas@example.org",
         former_email="ana@example.com",
+    )
+
+
+def reminded(
+    at: datetime = EXPIRY - timedelta(days=7), number: int = 0, expires_at: datetime = EXPIRY
+) -> InvitationNoticeRequested:
+    """Ana is to be told that the invitation expires soon, for the first time (0) or a later one."""
+    return InvitationNoticeRequested(
+        **about_invitation(at),
+        notice=notice_of(INVITATION, number),
+        template=InvitationNoticeTemplate.INVITATION_REMINDER,
+        reason=InvitationNoticeReason.EXPIRES_SOON,
+        expires_at=expires_at,
     )
 
 

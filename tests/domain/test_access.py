@@ -32,7 +32,7 @@ from domain.obstacles import (
     content_obstacles,
     in_doubt,
 )
-from domain.subscription import SubscriptionEvent, SubscriptionResumed
+from domain.subscription import PaymentMeans, SubscriptionEvent, SubscriptionResumed
 from tests.domain.stories import (
     ACCOUNT,
     BEGINNING,
@@ -314,7 +314,7 @@ def test_a_payment_pays_from_its_own_instant_to_the_end_of_its_last_day() -> Non
         (NOT_PAID_FOR - AN_INSTANT, True),
         (NOT_PAID_FOR, False),
     ]:
-        assert weigh(registered, march_paid, at=at).facts.paid is paid
+        assert weigh(registered, march_paid, at=at).facts.own.paid is paid
 
 
 @pytest.mark.rule("X1", "S9")
@@ -328,9 +328,9 @@ def test_a_payment_made_early_pays_from_its_first_day() -> None:
 @pytest.mark.rule("X1", "S5")
 def test_days_are_those_of_the_time_zone_of_the_payment() -> None:
     """What is paid for to the end of March in Chile is paid for in the first hours of April UTC."""
-    assert weigh(registered, march_paid, at=datetime(2025, 4, 1, 2, tzinfo=UTC)).facts.paid
+    assert weigh(registered, march_paid, at=datetime(2025, 4, 1, 2, tzinfo=UTC)).facts.own.paid
     in_utc = march_paid.model_copy(update={"time_zone": "UTC"})
-    assert not weigh(registered, in_utc, at=datetime(2025, 4, 1, 2, tzinfo=UTC)).facts.paid
+    assert not weigh(registered, in_utc, at=datetime(2025, 4, 1, 2, tzinfo=UTC)).facts.own.paid
 
 
 @pytest.mark.rule("X1", "A1")
@@ -497,6 +497,7 @@ _OF_A_PERIOD: dict[str, Any] = {
     "valid_from": date(2025, 3, 1),
     "valid_to": END_OF_MARCH,
     "access_until": END_OF_MARCH,
+    "means": PaymentMeans.CARD,
     "time_zone": SANTIAGO,
 }
 _OF_A_CONTRACT: dict[str, Any] = {
@@ -583,7 +584,8 @@ def test_a_member_has_access_while_the_plan_is_paid() -> None:
     assert weighed.facts == ContentFacts(registered=True, plans=(PAYING,))
     assert weighed.evidence == (0, 1, 2)
     for at, paid in [(NOT_PAID_FOR - AN_INSTANT, True), (NOT_PAID_FOR, False)]:
-        assert weigh(registered, plan_paid_for_march, as_user, at=at).facts.paid is paid
+        [plan] = weigh(registered, plan_paid_for_march, as_user, at=at).facts.plans
+        assert plan.paid is paid
 
 
 @pytest.mark.rule("S10", "X3")

@@ -36,6 +36,7 @@ from domain.subscription import (
     SubscriptionSurroundings,
     UnknownReason,
     decide,
+    renews_by_card,
     subscription_decider,
 )
 from tests.domain.stories import (
@@ -53,6 +54,7 @@ from tests.domain.stories import (
     ended,
     lapsed,
     manager,
+    method_chosen,
     noon,
     outcome_unknown,
     owner,
@@ -62,6 +64,7 @@ from tests.domain.stories import (
     plan_confirmed,
     reactivated,
     ready,
+    receipt,
     requested,
     started,
     steps,
@@ -92,6 +95,7 @@ PAST_DUE = [
         NoticeTemplate.PAYMENT_DECLINED,
         NoticeReason.PAYMENT_DECLINED,
         renewal.payment,
+        last_day=date(2025, 4, 8),
     ),
 ]
 """April was declined on its first day."""
@@ -258,8 +262,8 @@ def test_a_closed_account_is_not_charged() -> None:
 @pytest.mark.parametrize("at", [RENEWAL_DAY, noon(2025, 4, 20), noon(2025, 6, 1)])
 def test_a_charge_pays_for_the_period_that_it_was_requested_for(at: datetime) -> None:
     """Whenever its outcome comes; and the payer gets a receipt."""
-    receipt = told(0, at, NoticeTemplate.RECEIPT, NoticeReason.PAYMENT_CAPTURED, renewal.payment)
-    after(*RENEWING).when(asks(capturing(renewal, at))).then(charge_captured(renewal, at), receipt)
+    payment = charge_captured(renewal, at)
+    after(*RENEWING).when(asks(capturing(renewal, at))).then(payment, receipt(payment))
 
 
 @pytest.mark.rule("S6")
@@ -297,6 +301,81 @@ def test_an_outcome_names_the_amount_of_its_charge(
     after(*RENEWING).when(asks(lying)).then_refused("S5", message_contains="9,990 CLP")
 
 
+# ---------------------------------------------------------------- a first payment
+
+
+first_charge = requested(FIRST_OF_MARCH, date(2025, 3, 1), END_OF_MARCH)
+FIRST_CHARGED = [*steps(), first_charge]
+"""The steps are complete, and the first month is about to be charged."""
+
+
+def first_payment(at: datetime, first_day: date, last_day: date) -> PaymentCaptured:
+    """The first charge brought its money, and this is what it pays for."""
+    days = {"period_from": first_day, "period_to": last_day}
+    return charge_captured(first_charge, at).model_copy(update=days)
+
+
+@pytest.mark.rule("S3", "S5", "S7")
+@pytest.mark.parametrize(
+    ("at", "first_day", "last_day"),
+    [
+        (FIRST_OF_MARCH, date(2025, 3, 1), date(2025, 3, 31)),
+        (start_of_day(date(2025, 3, 2), SANTIAGO) - AN_INSTANT, date(2025, 3, 1), END_OF_MARCH),
+        (start_of_day(date(2025, 3, 2), SANTIAGO), date(2025, 3, 2), date(2025, 4, 1)),
+        (noon(2025, 3, 31), date(2025, 3, 31), date(2025, 4, 29)),
+        (noon(2025, 6, 20), date(2025, 6, 20), date(2025, 7, 19)),
+    ],
+    ids=["at once", "the same day", "the next day", "at the end of a month", "months later"],
+)
+@pytest.mark.parametrize("silence", [True, False], ids=["after silence", "late"])
+def test_a_first_payment_pays_from_the_day_on_which_it_is_known(
+    at: datetime, first_day: date, last_day: date, silence: bool
+) -> None:
+    """There was no access before, so no day before is paid for; months are counted from it."""
+    unknown = outcome_unknown(first_charge.payment, FIRST_OF_MARCH, None)
+    past = after(*FIRST_CHARGED, *([unknown] if silence else []))
+    payment = first_payment(at, first_day, last_day)
+    captured_late = past.when(asks(capturing(first_charge, at)))
+    captured_late.then(payment, receipt(payment))
+    renewed_from = last_day + timedelta(days=1)
+    [request] = captured_late.and_when(asks(charging(start_of_day(renewed_from, SANTIAGO)))).events
+    assert isinstance(request, ChargeRequested)
+    assert request.period_from == renewed_from
+
+
+@pytest.mark.rule("S2", "S3")
+def test_a_first_payment_by_card_pays_a_month_whatever_means_are_chosen_meanwhile() -> None:
+    """It is for a month that the money was asked; what follows is by the new means."""
+    at = noon(2025, 3, 5)
+    past = after(*FIRST_CHARGED, method_chosen(12))
+    payment = first_payment(at, date(2025, 3, 5), date(2025, 4, 4))
+    past.when(asks(capturing(first_charge, at))).then(payment, receipt(payment))
+
+
+@pytest.mark.rule("S5", "S9", "A6")
+@pytest.mark.parametrize(
+    ("at", "first_day", "last_day"),
+    [
+        (noon(2025, 6, 20), date(2025, 6, 20), date(2025, 7, 19)),
+        (noon(2025, 6, 25), date(2025, 6, 25), date(2025, 7, 24)),
+    ],
+    ids=["at once", "later"],
+)
+def test_so_does_the_first_payment_after_a_lapse(
+    at: datetime, first_day: date, last_day: date
+) -> None:
+    """It sets a new day from which months are counted."""
+    begun_anew = noon(2025, 6, 20)
+    again = [lapsed(noon(2025, 4, 2), END_OF_MARCH), reactivated(begun_anew), *steps()[1:]]
+    past = after(*paid(FIRST_OF_MARCH), *again)
+    charge = past.when(asks(charging(begun_anew)))
+    [request] = charge.events
+    assert isinstance(request, ChargeRequested)
+    payment, _ = charge.and_when(asks(capturing(request, at))).events
+    assert isinstance(payment, PaymentCaptured)
+    assert (payment.period_from, payment.period_to) == (first_day, last_day)
+
+
 # ---------------------------------------------------------------- declined
 
 
@@ -318,7 +397,12 @@ def test_the_days_of_the_tries_are_a_setting() -> None:
     assert event.retries_on == (date(2025, 4, 3),)
     assert event.access_until == date(2025, 4, 3)
     assert notice == told(
-        0, RENEWAL_DAY, NoticeTemplate.LAST_WARNING, NoticeReason.ONE_TRY_LEFT, renewal.payment
+        0,
+        RENEWAL_DAY,
+        NoticeTemplate.LAST_WARNING,
+        NoticeReason.ONE_TRY_LEFT,
+        renewal.payment,
+        last_day=date(2025, 4, 3),
     )
 
 
@@ -336,6 +420,7 @@ def test_without_any_retry_a_declined_renewal_lapses() -> None:
             NoticeTemplate.SUBSCRIPTION_LAPSED,
             NoticeReason.LAST_TRY_FAILED,
             renewal.payment,
+            last_day=END_OF_MARCH,
         ),
     )
     [unknown] = after(*RENEWING).when(asks(not_knowing(renewal, at), terms=terms)).events
@@ -389,6 +474,7 @@ def test_the_last_try_that_fails_makes_it_lapse() -> None:
         NoticeTemplate.SUBSCRIPTION_LAPSED,
         NoticeReason.LAST_TRY_FAILED,
         tries[-1].payment,
+        last_day=END_OF_MARCH,
     )
     warning = retried(3)[0][-1]
     assert warning == told(
@@ -397,8 +483,43 @@ def test_the_last_try_that_fails_makes_it_lapse() -> None:
         NoticeTemplate.LAST_WARNING,
         NoticeReason.ONE_TRY_LEFT,
         tries[2].payment,
+        last_day=date(2025, 4, 8),
     )
     assert len({request.payment for request in tries} | {renewal.payment}) == 5
+
+
+@pytest.mark.rule("S8")
+def test_tries_that_were_missed_are_not_made_up_for() -> None:
+    """Of a try whose outcome came late, the next one is the first that is yet to come."""
+    [request] = after(*PAST_DUE).when(asks(charging(RETRY_DAYS[0]))).events
+    assert isinstance(request, ChargeRequested)
+    at = noon(2025, 4, 6)
+    declined = after(*PAST_DUE, request).when(asks(declining(request, at)))
+    state = after(*PAST_DUE, request, *declined.events).state
+    assert state.past_due
+    assert state.past_due.retries_on == (date(2025, 4, 8),)
+    assert declined.events[-1] == told(
+        1,
+        at,
+        NoticeTemplate.LAST_WARNING,
+        NoticeReason.ONE_TRY_LEFT,
+        request.payment,
+        last_day=date(2025, 4, 8),
+    )
+
+
+@pytest.mark.rule("S5", "S8")
+def test_days_of_grace_that_reach_beyond_the_period_still_renew_it() -> None:
+    """A first decline that came late in the period is tried again all the same."""
+    at = noon(2025, 4, 28)
+    late = requested(at, FIRST_OF_APRIL, END_OF_APRIL)
+    past = [*paid(FIRST_OF_MARCH), late]
+    past += after(*past).when(asks(declining(late, at))).events
+    assert renews_by_card(after(*past).state, noon(2025, 5, 5))
+    assert not renews_by_card(after(*past).state, noon(2025, 5, 6))
+    [request] = after(*past).when(asks(charging(noon(2025, 5, 5)))).events
+    assert isinstance(request, ChargeRequested)
+    assert (request.period_from, request.period_to) == (FIRST_OF_APRIL, END_OF_APRIL)
 
 
 @pytest.mark.rule("S3", "S8")
@@ -444,8 +565,9 @@ def test_the_payer_can_change_what_was_declined() -> None:
         currency=Currency.CLP,
         gateway_reference="bank-7",
     )
-    [payment] = after(*PAST_DUE).when(asks(by_transfer, manager)).events
+    payment, told_of = after(*PAST_DUE).when(asks(by_transfer, manager)).events
     assert isinstance(payment, PaymentCaptured)
+    assert told_of == receipt(payment, 1)
     assert (payment.period_from, payment.period_to) == (FIRST_OF_APRIL, END_OF_APRIL)
 
 
@@ -475,7 +597,13 @@ def test_an_unknown_first_payment_gives_no_access() -> None:
     request = requested(FIRST_OF_MARCH, date(2025, 3, 1), END_OF_MARCH)
     past = after(*steps(), request)
     past.when(asks(not_knowing(request, FIRST_OF_MARCH))).then(
-        outcome_unknown(request.payment, FIRST_OF_MARCH, None)
+        outcome_unknown(
+            request.payment,
+            FIRST_OF_MARCH,
+            None,
+            period_from=date(2025, 3, 1),
+            period_to=END_OF_MARCH,
+        )
     )
 
 
@@ -484,7 +612,7 @@ def test_an_unknown_try_gives_no_more_days_than_the_decline_did() -> None:
     """At most until the last day of the schedule."""
     request = requested(RETRY_DAYS[3], FIRST_OF_APRIL, END_OF_APRIL, attempt=2)
     outcome = after(*PAST_DUE, request).when(asks(not_knowing(request, RETRY_DAYS[3])))
-    outcome.then(outcome_unknown(request.payment, RETRY_DAYS[3], date(2025, 4, 8)))
+    outcome.then(outcome_unknown(request.payment, RETRY_DAYS[3], date(2025, 4, 8), attempt=2))
 
 
 UNKNOWN = [*RENEWING, outcome_unknown(renewal.payment, RENEWAL_DAY, date(2025, 4, 8))]
@@ -493,10 +621,13 @@ GRACE_OVER = start_of_day(date(2025, 4, 9), SANTIAGO)
 
 @pytest.mark.rule("S7", "S8")
 def test_an_unknown_charge_that_turns_out_declined_is_tried_again() -> None:
-    """Its schedule begins with the decline; too late for it, the subscription lapses."""
+    """On what is left of its days, which count from the charge; on the last, it lapses."""
     known_at = noon(2025, 4, 4)
     events = after(*UNKNOWN).when(asks(declining(renewal, known_at))).events
-    assert events[1] == past_due(known_at, renewal.payment)
+    tries_left = {"retries_on": (date(2025, 4, 6), date(2025, 4, 8)), "occurred_at": known_at}
+    assert events[1] == past_due(RENEWAL_DAY, renewal.payment).model_copy(update=tries_left)
+    last_day = after(*UNKNOWN).when(asks(declining(renewal, noon(2025, 4, 8)))).events
+    assert last_day[1] == lapsed(noon(2025, 4, 8), END_OF_MARCH)
     late = after(*UNKNOWN).when(asks(declining(renewal, GRACE_OVER))).events
     assert late[1] == lapsed(GRACE_OVER, END_OF_MARCH)
 
@@ -600,6 +731,8 @@ def price(effective_from: date = date(2025, 5, 1), price_version: int = 2) -> Pr
         price_version=price_version,
         monthly_price_minor=11990,
         currency=Currency.CLP,
+        former_price_version=1,
+        former_monthly_price_minor=MONTHLY_PRICE_MINOR,
         effective_from=effective_from,
         time_zone=SANTIAGO,
     )
@@ -611,7 +744,13 @@ def test_a_price_is_announced_in_time_and_the_payer_told() -> None:
     said = after(*paid(FIRST_OF_MARCH)).when(asks(announcing(date(2025, 3, 31)), manager))
     said.then(
         price(date(2025, 3, 31)),
-        told(0, FIRST_OF_MARCH, NoticeTemplate.PRICE_CHANGE, NoticeReason.PRICE_ANNOUNCED),
+        told(
+            0,
+            FIRST_OF_MARCH,
+            NoticeTemplate.PRICE_CHANGE,
+            NoticeReason.PRICE_ANNOUNCED,
+            price_version=2,
+        ),
     )
     said.and_when(asks(announcing(date(2025, 3, 31)), manager)).then_nothing()
     late = after(*paid(FIRST_OF_MARCH)).when(asks(announcing(date(2025, 3, 30)), manager))
@@ -685,9 +824,10 @@ def test_a_transfer_is_priced_by_the_first_day_that_it_pays_for() -> None:
         currency=Currency.CLP,
         gateway_reference="bank-2",
     )
-    [payment] = past.when(asks(transfer, manager)).events
+    payment, told_of = past.when(asks(transfer, manager)).events
     assert isinstance(payment, PaymentCaptured)
     assert payment.price_version == 2
+    assert told_of == receipt(payment)
     former = transfer.model_copy(update={"amount_minor": 3 * MONTHLY_PRICE_MINOR})
     past.when(asks(former, manager)).then_refused("S5", message_contains="35,970 CLP")
 

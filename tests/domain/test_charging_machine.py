@@ -60,6 +60,7 @@ from domain.subscription import (
     RefundPayment,
     RefundReason,
     RefundRequested,
+    RemindPayment,
     RequestCharge,
     ResumeSubscription,
     StartSubscription,
@@ -70,6 +71,9 @@ from domain.subscription import (
     SubscriptionFact,
     SubscriptionLapsed,
     SubscriptionPastDue,
+    SubscriptionReactivated,
+    SubscriptionResumed,
+    SubscriptionStanding,
     SubscriptionSurroundings,
     TaxDocumentKind,
     UnknownReason,
@@ -189,6 +193,9 @@ class ChargingMachine(RuleBasedStateMachine):
             mood = moods[number % len(moods)]
             if due.kind is DueKind.LAPSE:
                 assert self._ask(LapseSubscription(at=due.at, account=WHO), system)
+            elif due.kind is DueKind.PAYMENT_REMINDER:
+                assert self._ask(RemindPayment(at=due.at, account=WHO), system)
+                assert not self._ask(RemindPayment(at=due.at, account=WHO), system)
             elif due.kind is DueKind.RESOLUTION:
                 if not self._resolve(mood):
                     self._lapse_if_due()
@@ -475,6 +482,10 @@ class ChargingMachine(RuleBasedStateMachine):
             match event:
                 case SubscriptionPastDue():
                     assert event.access_until - event.declined_on <= LONGEST_GRACE
+                    asked = next(
+                        e for e in self._all(ChargeRequested) if e.payment == event.payment
+                    )
+                    assert event.declined_on == local_day(asked.occurred_at, SANTIAGO)
                 case PaymentOutcomeUnknown(access_until=date() as last):
                     asked = next(
                         e for e in self._all(ChargeRequested) if e.payment == event.payment
@@ -483,6 +494,17 @@ class ChargingMachine(RuleBasedStateMachine):
                     assert last - asked_on <= LONGEST_GRACE
                 case _:
                     pass
+
+    @invariant()
+    def decisions_and_answers_rest_on_the_same(self) -> None:
+        """S4, S5, S8: what a decision takes for over gives no access, and all else does."""
+        if self.subscription.standing in {SubscriptionStanding.NONE, SubscriptionStanding.STEPS}:
+            return
+        facts = [fact for event in self.log if (fact := access_fact(event))]
+        for at in (self.now, self.now + ONE_DAY, self.now + 31 * ONE_DAY):
+            own = weigh_content(facts, at, account=ACCOUNT).facts.own
+            if self._standing() is not Standing.CLOSED:
+                assert own.gives_access == (not self.subscription.over(at))
 
     @invariant()
     def no_more_goes_back_than_came_in(self) -> None:
@@ -514,18 +536,34 @@ class ChargingMachine(RuleBasedStateMachine):
 
     def _grace_until(self, at: datetime) -> date:
         """By going through what had happened once."""
-        until = date.min
+        until, renewal_day, ended = date.min, date.min, False
         for event in self.log:
             if not isinstance(event, SubscriptionFact) or event.occurred_at > at:
                 continue
             match event:
                 case SubscriptionPastDue() | PaymentOutcomeUnknown():
                     until = event.access_until or until
-                case PaymentCaptured() | SubscriptionEnded() | SubscriptionLapsed():
+                case PaymentCaptured():
+                    renewal_day = renewal_day_after(event)
+                    until = date.min if ended else renewal_day
+                case SubscriptionResumed():
+                    until, ended = renewal_day, False
+                case SubscriptionEnded():
+                    until, ended = date.min, True
+                case SubscriptionReactivated():
+                    ended = False
+                case SubscriptionLapsed():
                     until = date.min
                 case _:
                     pass
         return until
+
+
+def renewal_day_after(paid: PaymentCaptured) -> date:
+    """The day on which a card is charged anew, with access meanwhile (S8)."""
+    if paid.means is not PaymentMeans.CARD:
+        return date.min
+    return paid.period_to + timedelta(days=1)
 
 
 def outcome(

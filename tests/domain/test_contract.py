@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from domain.actor import Actor, ActorKind
 from domain.authority import MAY_GIVE, refuse_unless_may_give
+from domain.calendar import start_of_day
 from domain.contract import (
     ContactNamed,
     Contract,
@@ -17,6 +18,7 @@ from domain.contract import (
     ContractEvent,
     ContractSurroundings,
     EndContract,
+    ExpireContract,
     FillRole,
     LinkRisk,
     NameContact,
@@ -24,6 +26,7 @@ from domain.contract import (
     OpenContract,
     PublishInformationDocument,
     ReactivateContract,
+    RemindContract,
     RequireRoles,
     UnlinkRisk,
     VacateRole,
@@ -42,6 +45,7 @@ from tests.domain.signed_contract import (
     FIRST_DAY,
     IN_FORCE,
     LAST_DAY,
+    MADRID,
     OTHER_SHA256,
     SHA256,
     SIGNED,
@@ -49,8 +53,10 @@ from tests.domain.signed_contract import (
     about_contract,
     contact,
     contact_named,
+    contact_reminded,
     contract_after,
     contract_ended,
+    contract_expired,
     opened,
     opening,
     published,
@@ -80,6 +86,9 @@ from tests.specification import Given, given
 
 Decision = Callable[[Contract], Sequence[ContractEvent]]
 DAY = timedelta(days=1)
+AN_INSTANT = timedelta(microseconds=1)
+OVER = start_of_day(LAST_DAY + DAY, MADRID)
+A_WEEK_BEFORE = start_of_day(date(2026, 12, 25), MADRID)
 
 
 def a_contract(*later: ContractEvent) -> Given[Contract, ContractEvent]:
@@ -304,6 +313,118 @@ def test_a_reactivation_has_days_that_are_to_come() -> None:
     a_contract().when(passed).then_refused("C3", message_contains="has passed")
 
 
+# ---------------------------------------------------------------- running out
+
+
+def expiring(at: datetime = OVER) -> Decision:
+    """It shall be recorded that its days are over."""
+    return asks(ExpireContract(at=at, contract=CONTRACT), system)
+
+
+def reminding(at: datetime = A_WEEK_BEFORE) -> Decision:
+    """Whoever can reactivate it shall be told in advance."""
+    return asks(RemindContract(at=at, contract=CONTRACT), system)
+
+
+@pytest.mark.rule("C3")
+def test_a_contract_expires_once_its_last_day_has_passed() -> None:
+    """In its own time zone; the fact knows the day, however late it comes."""
+    a_contract().when(expiring(OVER - AN_INSTANT)).then_refused("C3", remedy_contains="Wait")
+    once = a_contract().when(expiring(OVER))
+    once.then(contract_expired(OVER))
+    once.and_when(expiring(AFTERWARDS)).then_refused("C3")
+    a_contract().when(expiring(AFTERWARDS)).then(contract_expired(AFTERWARDS))
+
+
+@pytest.mark.rule("C3")
+def test_what_was_ended_or_made_longer_does_not_expire() -> None:
+    """What was made longer does so later."""
+    longer = reactivated(FIRST_DAY, LAST_DAY + DAY, at=IN_FORCE)
+    a_contract(contract_ended()).when(expiring()).then_refused("C3")
+    a_contract(longer).when(expiring()).then_refused("C3")
+    a_day_later = start_of_day(LAST_DAY + 2 * DAY, MADRID)
+    expired = contract_expired(a_day_later, LAST_DAY + DAY)
+    a_contract(longer).when(expiring(a_day_later)).then(expired)
+
+
+@pytest.mark.rule("C3")
+@pytest.mark.parametrize("at", [SIGNED, IN_FORCE, OVER - AN_INSTANT, OVER, AFTERWARDS])
+def test_an_expiry_says_nothing_that_its_days_did_not(at: datetime) -> None:
+    """Whether it is on record or not."""
+    before, after = contract_after(*signed), contract_after(*signed, contract_expired(OVER))
+    assert (before.in_force(at), before.over(at)) == (after.in_force(at), after.over(at))
+
+
+@pytest.mark.rule("C3")
+def test_what_has_expired_is_reactivated_and_expires_again() -> None:
+    """As often as the holder wishes."""
+    again = reactivated(date(2027, 2, 1), date(2027, 2, 28))
+    past = a_contract(contract_expired(OVER))
+    reactivation = past.when(asks(reactivating(again.valid_from, again.valid_to)))
+    reactivation.then(again)
+    then_over = start_of_day(date(2027, 3, 1), MADRID)
+    reactivation.and_when(expiring(then_over)).then(contract_expired(then_over, again.valid_to))
+
+
+@pytest.mark.rule("C3", "C6")
+def test_the_contact_is_reminded_a_week_before_the_contract_runs_out() -> None:
+    """Not before, and once for each last day; whoever is the contact by then."""
+    early = a_contract().when(reminding(A_WEEK_BEFORE - AN_INSTANT))
+    early.then_refused("C3", remedy_contains="7 days before")
+    once = a_contract().when(reminding())
+    once.then(contact_reminded(A_WEEK_BEFORE))
+    once.and_when(reminding(A_WEEK_BEFORE + DAY)).then_nothing()
+    another = contact_named.model_copy(update={"contact": STRANGER})
+    reminder = contact_reminded(A_WEEK_BEFORE, told=STRANGER)
+    a_contract(another).when(reminding()).then(reminder)
+    assert reminder.persons == (opened.person, STRANGER)
+
+
+@pytest.mark.rule("C3")
+def test_other_days_are_a_reason_to_remind_again() -> None:
+    """The same days once more are none; each notice has an id of its own."""
+    at = A_WEEK_BEFORE + DAY
+    same_days = reactivated(FIRST_DAY, LAST_DAY, at=at)
+    past = a_contract(contact_reminded(A_WEEK_BEFORE), contract_ended(at), same_days)
+    past.when(reminding(at)).then_nothing()
+    longer = reactivated(FIRST_DAY, date(2027, 2, 28), at=at)
+    later = start_of_day(date(2027, 2, 22), MADRID)
+    past = a_contract(contact_reminded(A_WEEK_BEFORE), longer)
+    past.when(reminding(later)).then(contact_reminded(later, 1, valid_to=date(2027, 2, 28)))
+
+
+@pytest.mark.rule("C3")
+@pytest.mark.parametrize("past", [(), (contact_reminded(A_WEEK_BEFORE),)], ids=["not", "reminded"])
+def test_too_late_for_a_reminder_the_expiry_is_recorded(past: tuple[ContractEvent, ...]) -> None:
+    """A clock that stood still tells nobody that what is over will be."""
+    a_contract(*past).when(reminding(OVER)).then(contract_expired(OVER))
+
+
+@pytest.mark.rule("C3")
+@pytest.mark.parametrize(
+    "past",
+    [
+        [*signed, contract_ended()],
+        [*signed, contract_expired(OVER)],
+        [*signed, reactivated(date(2026, 12, 25), LAST_DAY, at=SIGNED)],
+        [*signed, reactivated(FIRST_DAY, LAST_DAY, at=A_WEEK_BEFORE)],
+        [opened],
+    ],
+    ids=["ended", "expired", "of a week", "agreed to in its last week", "nobody to tell"],
+)
+def test_nobody_is_reminded_without_need(past: list[ContractEvent]) -> None:
+    """What lasts, or was agreed to, no longer than the days of the reminder before its end."""
+    outcome = given(contract_decider, *past).when(reminding(A_WEEK_BEFORE))
+    outcome.then_refused("C3", message_contains="does not run out soon")
+
+
+@pytest.mark.rule("C1")
+def test_a_contract_that_there_is_not_neither_expires_nor_runs_out() -> None:
+    """There is nobody to tell."""
+    for wish in (expiring(), reminding()):
+        given(contract_decider).when(wish).then_refused("C1")
+
+
 # ---------------------------------------------------------------- who may
 
 
@@ -497,6 +618,8 @@ def test_whoever_has_a_role_keeps_it_while_it_is_not_required() -> None:
         *signed,
         reactivated(FIRST_DAY, LAST_DAY),
         contract_ended(),
+        contract_expired(OVER),
+        contact_reminded(A_WEEK_BEFORE),
         published(),
         withdrawn(),
         roles_required("supervisor"),

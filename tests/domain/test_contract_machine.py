@@ -12,15 +12,18 @@ from domain.account import Account, AccountEvent, Standing, UserRegistered, acco
 from domain.actor import Actor, ActorKind
 from domain.authority import refuse_unless_may_give
 from domain.contract import (
+    Contract,
     ContractCommand,
     ContractDecision,
     ContractSurroundings,
     EndContract,
+    ExpireContract,
     FillRole,
     LinkRisk,
     NameContact,
     PublishInformationDocument,
     ReactivateContract,
+    RemindContract,
     RequireRoles,
     RoleVacated,
     UnlinkRisk,
@@ -40,9 +43,10 @@ from domain.contract_link import (
     contract_link_decider,
 )
 from domain.contract_link import decide as decide_link
+from domain.due import DueKind, due_of_contract
 from domain.refusal import Refused
 from tests.domain.signed_contract import CONTACT, CONTRACT, SHA256, contract_after, signed
-from tests.domain.stories import WHO, closed, manager, reinstated, suspended
+from tests.domain.stories import WHO, closed, manager, reinstated, suspended, system
 
 PEOPLE = [UUID(int=100 + number) for number in range(3)]
 DOCUMENTS = [UUID(int=200 + number) for number in range(2)]
@@ -52,9 +56,14 @@ NIGHTLY = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
 """Half an hour after midnight in Madrid, where it is the next day already."""
 WISHES = ["link"] * 6 + ["publish", "download", "read"] * 4 + ["fill"] * 4 + [
     "unlink", "unlink", "vacate", "require", "risk", "no risk", "withdraw", "contact", "suspend",
-    "reinstate", "close", "end", "reactivate", "reactivate",
+    "reinstate", "close", "end", "reactivate", "reactivate", "remind", "remind", "expire",
 ]  # fmt: skip
 
+CLOCK_GIVES: dict[DueKind, type[RemindContract | ExpireContract]] = {
+    DueKind.CONTRACT_REMINDER: RemindContract,
+    DueKind.CONTRACT_EXPIRY: ExpireContract,
+}
+AN_INSTANT = timedelta(microseconds=1)
 FACTS: dict[str, AccountEvent] = {"suspend": suspended, "reinstate": reinstated, "close": closed}
 
 
@@ -81,12 +90,17 @@ class Model:
         accounts: what each person's account is; it begins anew after it was closed.
         linked: who is linked by the present account.
         ever: who was ever linked.
+        agreed: the day on which its days were agreed to.
+        reminded_for: the last day of which the contact was told.
     """
 
     day: int = 0
     first: int = 0
     last: int = 305
     ended: bool = False
+    expired: bool = False
+    agreed: int = -28
+    reminded_for: int | None = None
     contact: UUID = CONTACT
     accounts: dict[UUID, str] = field(default_factory=lambda: dict.fromkeys(PEOPLE, "none"))
     linked: set[UUID] = field(default_factory=set[UUID])
@@ -103,6 +117,17 @@ class Model:
     def over(self) -> bool:
         """Ended, or its last day has passed."""
         return self.ended or self.day > self.last
+
+    @property
+    def ran_out(self) -> bool:
+        """Its last day has passed, and nobody has said so."""
+        return self.over and not self.ended and not self.expired
+
+    @property
+    def runs_out_soon(self) -> bool:
+        """In the last week of what lasted longer and was agreed to before."""
+        last_week = self.last - 6
+        return not self.over and max(self.first, self.agreed) < last_week <= self.day
 
     def holds(self, by: Actor) -> bool:
         """Whether somebody acts for the holder."""
@@ -165,6 +190,8 @@ class ContractMachine(RuleBasedStateMachine):
             "another": Actor(kind=ActorKind.PERSON, id=another),
             "manager": manager,
         }[by]
+        if wish in ("remind", "expire"):
+            actor = system
         first = self.model.day + span[0]
         last = first + span[1]
         asking = Asking(wish, actor, person, another, document, version, code, first, last)
@@ -230,6 +257,10 @@ class ContractMachine(RuleBasedStateMachine):
                 )
             case "end":
                 return EndContract(at=at, contract=contract)
+            case "remind":
+                return RemindContract(at=at, contract=contract)
+            case "expire":
+                return ExpireContract(at=at, contract=contract)
             case _:
                 return ReactivateContract(
                     at=at,
@@ -307,6 +338,8 @@ class ContractMachine(RuleBasedStateMachine):
                 return self._model_reads(asking)
             case "risk" | "no risk" | "fill" | "vacate":
                 return self._model_works(asking)
+            case "remind" | "expire":
+                return self._model_runs_out(asking.wish)
             case _:
                 return self.model.holds(asking.by) and self._model_holds(asking)
 
@@ -395,6 +428,17 @@ class ContractMachine(RuleBasedStateMachine):
                 return self._model_reactivates(asking.first, asking.last)
         return True
 
+    def _model_runs_out(self, wish: str) -> bool:
+        model = self.model
+        if model.ran_out:
+            model.expired = True
+            return True
+        if wish == "expire":
+            return False
+        if model.runs_out_soon:
+            model.reminded_for = model.last
+        return model.reminded_for == model.last
+
     def _model_reactivates(self, first: int, last: int) -> bool:
         model = self.model
         in_force = not model.ended and model.first <= model.day <= model.last
@@ -402,7 +446,9 @@ class ContractMachine(RuleBasedStateMachine):
             return False
         if in_force and (first > model.day or last < model.last):
             return False
-        model.first, model.last, model.ended = first, last, False
+        if not in_force or (first, last) != (model.first, model.last):
+            model.agreed = model.day
+        model.first, model.last, model.ended, model.expired = first, last, False, False
         return True
 
     # ------------------------------------------------------------ what always holds
@@ -420,6 +466,24 @@ class ContractMachine(RuleBasedStateMachine):
         assert contract.roles == model.roles
         assert {d: each.version for d, each in contract.documents.items()} == model.versions
         assert {d for d, each in contract.documents.items() if each.withdrawn} == model.withdrawn
+
+    @invariant()
+    def what_is_due_is_due_until_it_is_done(self) -> None:
+        """C3: the clock is refused before its instant, never from then on, and then it is done."""
+        model, dues = self.model, due_of_contract(self.contract)
+        waits = not model.ended and not model.expired
+        assert (DueKind.CONTRACT_EXPIRY in {due.kind for due in dues}) is waits
+        for due in dues:
+            with pytest.raises(Refused):
+                self._clock_does(due.kind, due.at - AN_INSTANT)
+            for at in (due.at, due.at + timedelta(days=400)):
+                assert due not in due_of_contract(self._clock_does(due.kind, at))
+
+    def _clock_does(self, kind: DueKind, at: datetime) -> Contract:
+        """The contract after the clock did what is due."""
+        command = CLOCK_GIVES[kind](at=at, contract=CONTRACT)
+        [event] = decide_contract(command, system, self.contract, ContractSurroundings())
+        return contract_decider.evolve(self.contract, event)
 
     @invariant()
     def its_people_are_what_the_model_says(self) -> None:

@@ -34,6 +34,7 @@ from domain.invitation import (
     Invitee,
     InviteeErased,
     InviteMember,
+    RemindInvitation,
     ResendInvitation,
     RevocationReason,
     RevokeInvitation,
@@ -70,6 +71,7 @@ from tests.domain.stories import (
     plan_opened,
     plan_paid,
     registered,
+    reminded,
     revoked,
     role_assigned,
     sent_again,
@@ -123,6 +125,11 @@ def revoking(at: datetime = LATER) -> RevokeInvitation:
 def expiring(at: datetime = EXPIRY) -> ExpireInvitation:
     """It shall be recorded that nobody answered."""
     return ExpireInvitation(at=at, invitation=WHICH)
+
+
+def reminding(at: datetime) -> RemindInvitation:
+    """Ana shall be told that it expires soon."""
+    return RemindInvitation(at=at, invitation=WHICH)
 
 
 def accepting(at: datetime = LATER) -> AcceptInvitation:
@@ -515,6 +522,71 @@ def test_its_standing_follows_from_its_events(
     invitation = invitation_decider.replay([invitation_sent(), event])
     assert invitation.standing is standing
     assert not invitation.is_open(BEGINNING)
+
+
+# ---------------------------------------------------------------- reminding
+
+A_WEEK_BEFORE = EXPIRY - timedelta(days=7)
+
+
+@pytest.mark.rule("I6")
+def test_whoever_is_invited_is_reminded_a_week_before_the_expiry() -> None:
+    """Not before, and once."""
+    past = given(invitation_decider, invitation_sent())
+    early = past.when(asks(system, reminding(A_WEEK_BEFORE - AN_INSTANT)))
+    early.then_refused("I6", remedy_contains="7 days before")
+    once = past.when(asks(system, reminding(A_WEEK_BEFORE)))
+    once.then(reminded(A_WEEK_BEFORE))
+    once.and_when(asks(system, reminding(A_WEEK_BEFORE + AN_INSTANT))).then_nothing()
+
+
+@pytest.mark.rule("I6")
+@pytest.mark.parametrize("again", [sent_again, corrected])
+def test_what_goes_out_again_is_a_reason_to_remind_again(
+    again: Callable[[datetime], InvitationEvent],
+) -> None:
+    """Its days begin anew; each notice has an id of its own."""
+    past: list[Happening] = [invitation_sent(), reminded(), again(EXPIRY - AN_INSTANT)]
+    at = EXPIRY + timedelta(days=7)
+    given(invitation_decider, *past).when(asks(system, reminding(at))).then(
+        reminded(at, 1, EXPIRY - AN_INSTANT + FOURTEEN_DAYS)
+    )
+
+
+@pytest.mark.rule("I6")
+@pytest.mark.parametrize("past", [[], [reminded()]], ids=["not reminded", "reminded"])
+def test_too_late_for_a_reminder_the_expiry_is_recorded(past: list[InvitationEvent]) -> None:
+    """A clock that stood still reminds nobody of what is over."""
+    outcome = given(invitation_decider, invitation_sent(), *past).when(
+        asks(system, reminding(EXPIRY))
+    )
+    outcome.then(expired(EXPIRY))
+
+
+@pytest.mark.rule("I6")
+@pytest.mark.parametrize(("past", "at", "became"), NOT_OPEN[:4], ids=NOT_OPEN_NAMES[:4])
+def test_nobody_is_reminded_of_what_is_not_open(
+    past: list[Happening], at: datetime, became: str
+) -> None:
+    """It was used, revoked or has expired."""
+    outcome = given(invitation_decider, *past).when(asks(system, reminding(at)))
+    outcome.then_refused("I6", message_contains=became)
+
+
+@pytest.mark.rule("I6")
+def test_nobody_is_reminded_of_an_invitation_of_a_week() -> None:
+    """Its days are a setting; what lasts no longer than the days of the reminder gets none."""
+    of_a_week = invitation_sent().model_copy(update={"expires_at": BEGINNING + timedelta(days=7)})
+    outcome = given(invitation_decider, of_a_week).when(asks(system, reminding(LATER)))
+    outcome.then_refused("I6", message_contains="too short")
+
+
+@pytest.mark.rule("I6", "S10")
+def test_the_days_of_an_invitation_pass_whatever_became_of_its_plan() -> None:
+    """Nobody accepts it meanwhile, but the plan may be paid again."""
+    past = given(invitation_decider, invitation_sent())
+    past.when(asks(system, reminding(A_WEEK_BEFORE), plan=RUN_OUT)).then(reminded(A_WEEK_BEFORE))
+    past.when(asks(system, expiring(EXPIRY), plan=RUN_OUT)).then(expired(EXPIRY))
 
 
 # ---------------------------------------------------------------- sending again, correcting

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
+from uuid import UUID
 
 import pytest
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from domain.account import Account, AccountEvent, Role, RoleAssigned, UserRegistered
 from domain.actor import Actor, ActorKind
 from domain.authority import refuse_unless_may_give
+from domain.due import DueKind, due_of_invitation
 from domain.invitation import (
     AcceptInvitation,
     CorrectInvitation,
@@ -23,6 +25,7 @@ from domain.invitation import (
     InvitationDecision,
     InvitationEvent,
     InvitationExpired,
+    InvitationNoticeRequested,
     InvitationRevoked,
     InvitationSent,
     InvitationSentAgain,
@@ -31,6 +34,7 @@ from domain.invitation import (
     Invited,
     Invitee,
     InviteMember,
+    RemindInvitation,
     ResendInvitation,
     RevokeInvitation,
     decide,
@@ -121,10 +125,17 @@ commands: st.SearchStrategy[InvitationDecision] = st.sampled_from(
         ResendInvitation(at=BEGINNING, invitation=WHICH),
         CorrectInvitation(at=BEGINNING, invitation=WHICH, email="ana.rojas@example.org"),
         RevokeInvitation(at=BEGINNING, invitation=WHICH),
+        *[RemindInvitation(at=BEGINNING, invitation=WHICH)] * 2,
         ExpireInvitation(at=BEGINNING, invitation=WHICH),
         *[AcceptInvitation(at=BEGINNING, invitation=WHICH)] * 3,
     ]
 )
+CLOCK_GIVES: dict[DueKind, type[RemindInvitation | ExpireInvitation]] = {
+    DueKind.INVITATION_REMINDER: RemindInvitation,
+    DueKind.INVITATION_EXPIRY: ExpireInvitation,
+}
+A_WEEK = timedelta(days=7)
+AN_INSTANT = timedelta(microseconds=1)
 NOTHING_IN_THE_WAY = InvitationSurroundings(
     plan=IN_FORCE,
     asker=administrators_account(Role.SUPER_ADMINISTRATOR),
@@ -157,7 +168,7 @@ def usual_actor(wish: InvitationDecision) -> Actor:
     match wish:
         case AcceptInvitation():
             return owner
-        case ExpireInvitation():
+        case RemindInvitation() | ExpireInvitation():
             return system
         case _:
             return administrator
@@ -189,7 +200,7 @@ class InvitationMachine(RuleBasedStateMachine):
         wish=commands,
         by=st.one_of(st.none(), actors),
         around=st.just(NOTHING_IN_THE_WAY) | surroundings,
-        days=st.sampled_from([0, 0, 0, 0, 0, 1, 1, -3, 5, 14]),
+        days=st.sampled_from([0, 0, 0, 0, 0, 1, 1, -3, 5, 8, 8, 14]),
     )
     def ask(
         self, wish: InvitationDecision, by: Actor | None, around: InvitationSurroundings, days: int
@@ -253,7 +264,10 @@ class InvitationMachine(RuleBasedStateMachine):
     def nobody_sends_it_who_may_not(self) -> None:
         """I1, I4, A10, S10: an administrator of the plan, or staff for the first one of all."""
         for event, given in zip(self.events, self.given, strict=True):
-            if isinstance(event, InvitationAccepted | InvitationExpired):
+            if not isinstance(
+                event,
+                InvitationSent | InvitationSentAgain | InvitationCorrected | InvitationRevoked,
+            ):
                 continue
             role = event.role if isinstance(event, InvitationSent) else given.found.role
             if given.actor.kind is ActorKind.ACCOUNT_MANAGER:
@@ -266,6 +280,42 @@ class InvitationMachine(RuleBasedStateMachine):
                 )
                 assert given.around.asker.standing == "open"
             assert isinstance(event, InvitationRevoked) or not given.around.plan.over(given.at)
+
+    @invariant()
+    def a_reminder_comes_in_time_and_once(self) -> None:
+        """I6: in the last week, once for each time that it went out, under an id of its own."""
+        reminded_since_it_went_out = False
+        notices = set[UUID]()
+        for event, given in zip(self.events, self.given, strict=True):
+            if isinstance(event, InvitationSentAgain | InvitationCorrected):
+                reminded_since_it_went_out = False
+            if isinstance(event, InvitationNoticeRequested):
+                assert given.found.expires_at
+                assert given.found.expires_at - A_WEEK <= given.at < given.found.expires_at
+                assert not reminded_since_it_went_out
+                assert event.notice not in notices
+                reminded_since_it_went_out = True
+                notices.add(event.notice)
+
+    @invariant()
+    def what_is_due_is_due_until_it_is_done(self) -> None:
+        """I6: the clock is refused before its instant, never from then on, and then it is done."""
+        waits = self.invitation.standing is InvitationStanding.SENT
+        dues = due_of_invitation(self.invitation)
+        assert (DueKind.INVITATION_EXPIRY in {due.kind for due in dues}) is waits
+        for due in dues:
+            with pytest.raises(Refused):
+                self._clock_does(due.kind, due.at - AN_INSTANT)
+            for at in (due.at, due.at + timedelta(days=30)):
+                assert due not in due_of_invitation(self._clock_does(due.kind, at))
+
+    def _clock_does(self, kind: DueKind, at: datetime) -> Invitation:
+        """The invitation after the clock did what is due."""
+        command = CLOCK_GIVES[kind](at=at, invitation=WHICH)
+        made = decide(command, system, self.invitation, NOTHING_IN_THE_WAY)
+        of_invitation = [event for event in made if isinstance(event, InvitationEvent)]
+        assert of_invitation
+        return reduce(invitation_decider.evolve, of_invitation, self.invitation)
 
     @invariant()
     def accepting_makes_a_member(self) -> None:

@@ -72,6 +72,7 @@ from tests.domain.stories import (
     plan_opened,
     plan_paid,
     reactivated,
+    receipt,
     started,
     stranger,
     system,
@@ -261,7 +262,8 @@ def test_an_institution_goes_through_the_steps_of_a_subscription() -> None:
     for step in [*STEPS[1:], transfer()]:
         outcome = outcome.and_when(pays(manager, step))
     payment = of_plan(captured(1, BEGINNING, date(2025, 1, 1), END_OF_YEAR, months=12))
-    outcome.then(payment.model_copy(update={"tax_document": TaxDocumentKind.FACTURA}))
+    by_factura = payment.model_copy(update={"tax_document": TaxDocumentKind.FACTURA})
+    outcome.then(by_factura, receipt(payment))
 
 
 @pytest.mark.rule("S10", "S1")
@@ -289,9 +291,8 @@ def test_a_plan_that_is_paid_early_is_paid_from_its_end() -> None:
     """The next year follows the one that is paid for."""
     june = noon(2025, 6, 1)
     past = given(subscription_decider, *plan_paid())
-    past.when(pays(manager, transfer(2, june))).then(
-        of_plan(captured(2, june, date(2026, 1, 1), date(2026, 12, 31), months=12))
-    )
+    payment = of_plan(captured(2, june, date(2026, 1, 1), date(2026, 12, 31), months=12))
+    past.when(pays(manager, transfer(2, june))).then(payment, receipt(payment))
 
 
 @pytest.mark.rule("S10", "S4")
@@ -299,7 +300,14 @@ def test_a_plan_is_ended_and_taken_up_again() -> None:
     """Until its last paid day the ending can be taken back."""
     past = given(subscription_decider, *plan_paid())
     outcome = past.when(pays(manager, about_plan(EndSubscription)))
-    notice = told(0, BEGINNING, NoticeTemplate.SUBSCRIPTION_ENDING, NoticeReason.ENDED, stream=PLAN)
+    notice = told(
+        0,
+        BEGINNING,
+        NoticeTemplate.SUBSCRIPTION_ENDING,
+        NoticeReason.ENDED,
+        stream=PLAN,
+        last_day=END_OF_YEAR,
+    )
     outcome.then(of_plan(ended(BEGINNING, END_OF_YEAR)), of_plan(notice))
     resuming = outcome.and_when(pays(manager, about_plan(ResumeSubscription)))
     resuming.then(of_plan(SubscriptionResumed(**about(BEGINNING))))
@@ -311,7 +319,14 @@ def test_a_plan_lapses() -> None:
     later = noon(2026, 1, 2)
     past = given(subscription_decider, *plan_paid())
     lapsing = LapseSubscription(at=later, account=f"plan:{PLAN}")
-    notice = told(0, later, NoticeTemplate.SUBSCRIPTION_LAPSED, NoticeReason.RAN_OUT, stream=PLAN)
+    notice = told(
+        0,
+        later,
+        NoticeTemplate.SUBSCRIPTION_LAPSED,
+        NoticeReason.RAN_OUT,
+        stream=PLAN,
+        last_day=END_OF_YEAR,
+    )
     past.when(pays(system, lapsing)).then(of_plan(lapsed(later, END_OF_YEAR)), of_plan(notice))
 
 

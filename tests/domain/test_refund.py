@@ -25,11 +25,14 @@ from domain.subscription import (
     SubscriptionDecision,
     SubscriptionEvent,
     SubscriptionSurroundings,
+    TaxDocumentKind,
     decide,
     subscription_decider,
 )
 from tests.domain.stories import (
     MONTHLY_PRICE_MINOR,
+    PERSON,
+    SANTIAGO,
     SUBSCRIPTION,
     WHO,
     about,
@@ -95,6 +98,7 @@ def requested_back(
         **about(LATER),
         refund=refund,
         payment=payment_id(1),
+        payer=PERSON,
         amount_minor=amount_minor,
         currency=Currency.CLP,
         means=means,
@@ -113,17 +117,33 @@ def refunded(
         **about(LATER),
         refund=refund,
         payment=payment_id(1),
+        payer=PERSON,
         amount_minor=amount_minor,
         currency=Currency.CLP,
         means=means,
+        reason=RefundReason.MISTAKE,
+        plan="full-access",
+        price_version=1,
+        period_from=date(2025, 3, 1),
+        period_to=date(2025, 3, 31) if means is PaymentMeans.CARD else date(2025, 5, 31),
+        time_zone=SANTIAGO,
+        tax_document=TaxDocumentKind.BOLETA,
         gateway_reference=gateway_reference,
     )
 
 
 failed = RefundFailed(
-    **about(LATER), refund=FIRST, payment=payment_id(1), reason=RefundFailure.CARD_CLOSED
+    **about(LATER),
+    refund=FIRST,
+    payment=payment_id(1),
+    amount_minor=MONTHLY_PRICE_MINOR,
+    currency=Currency.CLP,
+    means=PaymentMeans.CARD,
+    reason=RefundFailure.CARD_CLOSED,
 )
-payer_told = told(0, LATER, NoticeTemplate.REFUND, NoticeReason.PAYMENT_REFUNDED, payment_id(1))
+payer_told = told(
+    0, LATER, NoticeTemplate.REFUND, NoticeReason.PAYMENT_REFUNDED, payment_id(1), refund=FIRST
+)
 
 
 def asks(

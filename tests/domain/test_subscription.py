@@ -25,6 +25,7 @@ from domain.subscription import (
     FailRefund,
     LapseSubscription,
     NoticeReason,
+    NoticeRequested,
     NoticeTemplate,
     PaymentCaptured,
     PaymentMeans,
@@ -34,6 +35,7 @@ from domain.subscription import (
     RefundFailure,
     RefundPayment,
     RefundReason,
+    RemindPayment,
     RequestCharge,
     ResumeSubscription,
     StartSubscription,
@@ -69,12 +71,15 @@ from tests.domain.stories import (
     owner,
     paid,
     password_set,
+    past_due,
     payment_id,
     phone_confirmed,
     plan_confirmed,
     reactivated,
     ready,
+    receipt,
     registered,
+    requested,
     started,
     steps,
     stranger,
@@ -142,6 +147,11 @@ def resuming(at: datetime = BEGINNING) -> ResumeSubscription:
     return ResumeSubscription(at=at, account=WHO)
 
 
+def reminding(at: datetime = BEGINNING) -> RemindPayment:
+    """Whoever pays by transfer shall be told in time."""
+    return RemindPayment(at=at, account=WHO)
+
+
 def lapsing(at: datetime = BEGINNING) -> LapseSubscription:
     """What was paid ran out."""
     return LapseSubscription(at=at, account=WHO)
@@ -175,6 +185,7 @@ ALL_COMMANDS: list[SubscriptionDecision] = [
     declining,
     ending(),
     resuming(),
+    reminding(),
     lapsing(),
     reactivating(),
     RequestCharge(at=BEGINNING, account=WHO),
@@ -209,10 +220,13 @@ def named(case: object) -> str:
     return type(case).__name__
 
 
-def days_paid(event: SubscriptionEvent) -> tuple[date, date]:
-    """The first and the last day that a payment pays for."""
-    assert isinstance(event, PaymentCaptured)
-    return event.period_from, event.period_to
+def days_paid(*events: SubscriptionEvent) -> tuple[date, date]:
+    """The first and the last day that a payment pays for; with it comes its receipt."""
+    payment, told_of = events
+    assert isinstance(payment, PaymentCaptured)
+    assert isinstance(told_of, NoticeRequested)
+    assert told_of.payment == payment.payment
+    return payment.period_from, payment.period_to
 
 
 def test_every_command_of_a_subscription_is_told_about_here() -> None:
@@ -264,7 +278,8 @@ def test_staff_and_system_go_on_while_an_account_is_suspended(actor: Actor) -> N
     outcome = given(subscription_decider, *steps()).when(
         asks(paying(), actor, account=[*ready, suspended])
     )
-    assert len(outcome.events) == 1
+    payment = captured(1, BEGINNING, date(2025, 1, 1), date(2025, 1, 31))
+    outcome.then(payment, receipt(payment))
 
 
 # ---------------------------------------------------------------- the steps
@@ -279,10 +294,11 @@ def test_the_steps_begin() -> None:
 @pytest.mark.rule("S1")
 def test_the_steps_in_their_order_lead_to_a_payment() -> None:
     """Tax document, plan, means of payment, payment: each step follows the one before."""
+    payment = captured(1, FIRST_OF_MARCH, date(2025, 3, 1), END_OF_MARCH)
     given(subscription_decider).when(asks(starting)).and_when(asks(choosing_boleta)).and_when(
         asks(confirming_plan)
     ).and_when(asks(choosing_card)).and_when(asks(paying(at=FIRST_OF_MARCH), system)).then(
-        captured(1, FIRST_OF_MARCH, date(2025, 3, 1), END_OF_MARCH)
+        payment, receipt(payment)
     )
 
 
@@ -419,7 +435,7 @@ def test_a_blank_is_no_datum(field: str) -> None:
 def test_a_payment_carries_the_kind_of_its_tax_document() -> None:
     """The kind that was chosen last goes with the payment."""
     chosen = given(subscription_decider, *steps()).when(asks(choosing_factura))
-    [event] = chosen.and_when(asks(paying(), system)).events
+    event, _ = chosen.and_when(asks(paying(), system)).events
     assert isinstance(event, PaymentCaptured)
     assert event.tax_document is TaxDocumentKind.FACTURA
 
@@ -468,12 +484,13 @@ def test_there_is_no_other_means_of_payment(means: str, months: int) -> None:
 @pytest.mark.rule("S2", "S9")
 @pytest.mark.parametrize("months", [3, 6, 12])
 def test_staff_record_a_transfer(months: int) -> None:
-    """A transfer pays for its months from its own day, when staff record it."""
+    """A transfer pays for its months from its own day, when staff record it; with a receipt."""
     outcome = given(subscription_decider, *steps(months)).when(
         asks(paying(at=FIRST_OF_MARCH, months=months), manager)
     )
     last_days = {3: date(2025, 5, 31), 6: date(2025, 8, 31), 12: date(2026, 2, 28)}
-    outcome.then(captured(1, FIRST_OF_MARCH, date(2025, 3, 1), last_days[months], months=months))
+    payment = captured(1, FIRST_OF_MARCH, date(2025, 3, 1), last_days[months], months=months)
+    outcome.then(payment, receipt(payment))
 
 
 # ---------------------------------------------------------------- payments and what they pay for
@@ -515,7 +532,8 @@ def test_a_payment_has_one_outcome(
 def test_a_new_try_has_a_new_id() -> None:
     """After a decline, another payment can succeed."""
     past = given(subscription_decider, *steps(), declined(1))
-    assert len(past.when(asks(paying(2), system)).events) == 1
+    payment = captured(2, BEGINNING, date(2025, 1, 1), date(2025, 1, 31))
+    past.when(asks(paying(2), system)).then(payment, receipt(payment))
 
 
 @pytest.mark.rule("S5")
@@ -571,6 +589,22 @@ def test_a_transfer_made_before_the_end_extends_from_the_end() -> None:
     for at in (noon(2025, 4, 10), noon(2025, 5, 31)):
         outcome = past.when(asks(paying(2, at, months=3), manager))
         assert days_paid(*outcome.events) == (date(2025, 6, 1), date(2025, 8, 31))
+
+
+@pytest.mark.rule("S9")
+def test_a_transfer_made_before_the_end_extends_from_it_though_the_lapse_is_on_record() -> None:
+    """Staff see the bank's statement days later; whoever paid in time never had lapsed."""
+    last_day = date(2025, 5, 31)
+    past = given(
+        subscription_decider,
+        *paid(FIRST_OF_MARCH, months=3),
+        lapsed(noon(2025, 6, 1), last_day),
+    )
+    in_time = asks(paying(2, noon(2025, 5, 31), months=3), manager)
+    outcome = past.when(in_time)
+    assert days_paid(*outcome.events) == (date(2025, 6, 1), date(2025, 8, 31))
+    late = asks(paying(2, noon(2025, 6, 1), months=3), manager)
+    past.when(late).then_refused("A6", remedy_contains="ReactivateSubscription")
 
 
 @pytest.mark.rule("S5")
@@ -637,7 +671,7 @@ def test_a_subscription_is_ended_at_any_time(months: int) -> None:
     at = start_of_day(last_day, SANTIAGO)
     past.when(asks(ending(at))).then(
         ended(at, last_day),
-        told(0, at, NoticeTemplate.SUBSCRIPTION_ENDING, NoticeReason.ENDED),
+        told(0, at, NoticeTemplate.SUBSCRIPTION_ENDING, NoticeReason.ENDED, last_day=last_day),
     )
 
 
@@ -660,11 +694,11 @@ def test_only_an_active_subscription_is_ended(past: list[SubscriptionEvent]) -> 
 
 @pytest.mark.rule("S4")
 def test_what_ran_out_is_not_ended() -> None:
-    """After the last day that is paid for there is nothing left to end."""
-    outcome = given(subscription_decider, *paid(FIRST_OF_MARCH)).when(
-        asks(ending(noon(2025, 4, 1)))
-    )
-    outcome.then_refused("S4")
+    """After the last day of access there is nothing left to end."""
+    by_card = given(subscription_decider, *paid(FIRST_OF_MARCH))
+    by_card.when(asks(ending(noon(2025, 4, 2)))).then_refused("S4")
+    by_transfer = given(subscription_decider, *paid(FIRST_OF_MARCH, months=3))
+    by_transfer.when(asks(ending(noon(2025, 6, 1)))).then_refused("S4")
 
 
 @pytest.mark.rule("S4")
@@ -706,17 +740,25 @@ def test_an_ended_subscription_takes_no_step(command: SubscriptionDecision) -> N
     past.when(asks(command)).then_refused("S4", remedy_contains="ResumeSubscription")
 
 
-# ---------------------------------------------------------------- lapse and reactivation
+# ---------------------------------------------------------------- lapse
 
 
 @pytest.mark.rule("S5")
-def test_what_ran_out_unrenewed_lapses() -> None:
-    """The day after the last day that is paid for, the subscription lapses."""
-    at = start_of_day(date(2025, 4, 1), SANTIAGO)
-    past = given(subscription_decider, *paid(FIRST_OF_MARCH))
+@pytest.mark.parametrize(
+    ("months", "last_day", "day"),
+    [(1, END_OF_MARCH, date(2025, 4, 2)), (3, date(2025, 5, 31), date(2025, 6, 1))],
+    ids=["card", "transfer"],
+)
+def test_what_ran_out_unrenewed_lapses(months: int, last_day: date, day: date) -> None:
+    """By transfer on the first day that is not paid for, by card after the day of its charge."""
+    at = start_of_day(day, SANTIAGO)
+    past = given(subscription_decider, *paid(FIRST_OF_MARCH, months))
+    past.when(asks(lapsing(at - timedelta(microseconds=1)), system)).then_refused(
+        "S8" if months == 1 else "S5"
+    )
     past.when(asks(lapsing(at), system)).then(
-        lapsed(at, END_OF_MARCH),
-        told(0, at, NoticeTemplate.SUBSCRIPTION_LAPSED, NoticeReason.RAN_OUT),
+        lapsed(at, last_day),
+        told(0, at, NoticeTemplate.SUBSCRIPTION_LAPSED, NoticeReason.RAN_OUT, last_day=last_day),
     )
 
 
@@ -754,6 +796,72 @@ def test_only_an_active_subscription_lapses(past: list[SubscriptionEvent]) -> No
     outcome = given(subscription_decider, *past).when(asks(lapsing(noon(2025, 5, 1)), system))
     outcome.then_refused("S5")
 
+
+# ---------------------------------------------------------------- reminders
+
+TO_END_OF_MAY = paid(FIRST_OF_MARCH, months=3)
+REMINDER_DAY = date(2025, 5, 25)
+A_WEEK_BEFORE = start_of_day(REMINDER_DAY, SANTIAGO)
+FIRST_OF_JUNE = start_of_day(date(2025, 6, 1), SANTIAGO)
+
+
+def reminded(number: int, at: datetime, last_day: date = date(2025, 5, 31)) -> NoticeRequested:
+    """The payer is to be told that what is paid runs out soon."""
+    template, reason = NoticeTemplate.PAYMENT_REMINDER, NoticeReason.RUNS_OUT_SOON
+    return told(number, at, template, reason, last_day=last_day)
+
+
+@pytest.mark.rule("S2", "S5")
+def test_whoever_pays_by_transfer_is_reminded_a_week_before_it_runs_out() -> None:
+    """Not before, and once for what is paid; after the next transfer, anew."""
+    past = given(subscription_decider, *TO_END_OF_MAY)
+    early = past.when(asks(reminding(A_WEEK_BEFORE - timedelta(microseconds=1)), system))
+    early.then_refused("S5", remedy_contains="2025-05-25")
+    once = past.when(asks(reminding(A_WEEK_BEFORE), system))
+    once.then(reminded(0, A_WEEK_BEFORE))
+    once.and_when(asks(reminding(FIRST_OF_JUNE), system)).then_nothing()
+    next_payment = captured(2, A_WEEK_BEFORE, date(2025, 6, 1), date(2025, 8, 31), months=3)
+    later = start_of_day(date(2025, 8, 25), SANTIAGO)
+    paid_again = given(subscription_decider, *TO_END_OF_MAY, *once.events, next_payment)
+    paid_again.when(asks(reminding(later), system)).then(reminded(1, later, date(2025, 8, 31)))
+
+
+@pytest.mark.rule("S5")
+def test_too_late_for_a_reminder_the_lapse_is_recorded() -> None:
+    """A clock that stood still tells nobody that what ran out will run out."""
+    past = given(subscription_decider, *TO_END_OF_MAY)
+    late = past.when(asks(reminding(FIRST_OF_JUNE), system))
+    assert late.events == past.when(asks(lapsing(FIRST_OF_JUNE), system)).events
+
+
+@pytest.mark.rule("S2", "S4", "S5")
+@pytest.mark.parametrize(
+    "past",
+    [
+        [],
+        steps(3),
+        paid(FIRST_OF_MARCH),
+        [*TO_END_OF_MAY, ended(FIRST_OF_MARCH, date(2025, 5, 31))],
+        [*TO_END_OF_MAY, lapsed(FIRST_OF_JUNE, date(2025, 5, 31))],
+        [*paid(FIRST_OF_MARCH), past_due(noon(2025, 4, 1)), method_chosen(3)],
+    ],
+    ids=["never started", "in steps", "by card", "ended", "lapsed", "past due"],
+)
+def test_nobody_else_is_reminded(past: list[SubscriptionEvent]) -> None:
+    """A card is charged by itself; whoever ended it, let it lapse or is past due has been told."""
+    outcome = given(subscription_decider, *past).when(asks(reminding(A_WEEK_BEFORE), system))
+    outcome.then_refused("S5", message_contains="nothing that is paid by transfer")
+
+
+@pytest.mark.rule("S5", "S7")
+def test_nobody_is_reminded_while_a_charge_may_still_pay() -> None:
+    """The payer chose to pay by transfer while the outcome of the renewal was not known."""
+    renewal = requested(noon(2025, 4, 1), date(2025, 4, 1), date(2025, 4, 30))
+    past = given(subscription_decider, *paid(FIRST_OF_MARCH), renewal, method_chosen(3))
+    past.when(asks(reminding(noon(2025, 4, 1)), system)).then_refused("S5")
+
+
+# ---------------------------------------------------------------- reactivation
 
 LATER = noon(2025, 5, 1)
 RAN_OUT = {
@@ -808,7 +916,7 @@ def test_the_steps_of_a_reactivation_are_those_of_the_creation() -> None:
     for step, missing in again:
         past.when(asks(paying(2, LATER), system)).then_refused("S1", message_contains=missing)
         past = given(subscription_decider, *past.events, *past.when(asks(step)).events)
-    [event] = past.when(asks(paying(2, LATER), system)).events
+    event, _ = past.when(asks(paying(2, LATER), system)).events
     assert event.subscription == SUBSCRIPTION
 
 

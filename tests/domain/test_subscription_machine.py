@@ -52,8 +52,11 @@ from domain.subscription import (
     StartSubscription,
     Subscription,
     SubscriptionDecision,
+    SubscriptionEnded,
     SubscriptionEvent,
+    SubscriptionLapsed,
     SubscriptionReactivated,
+    SubscriptionResumed,
     SubscriptionStarted,
     SubscriptionSurroundings,
     TaxDocumentKind,
@@ -181,6 +184,11 @@ def payment(at: datetime, number: int, amount_minor: int) -> CapturePayment:
         currency=Currency.CLP,
         gateway_reference=f"gateway-{number}",
     )
+
+
+def days_after(paid: PaymentCaptured) -> list[date]:
+    """The first day that it does not pay for, on which a card is charged anew, and the next."""
+    return [paid.period_to + ONE_DAY, paid.period_to + 2 * ONE_DAY]
 
 
 class SubscriptionMachine(RuleBasedStateMachine):
@@ -337,11 +345,15 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
     @invariant()
     def access_never_holds_without_a_payment(self) -> None:
-        """S3, A10: there is access while a payment pays and the account is open, and only then."""
+        """S3, S8, A10: there is access while a payment pays, or a card is charged anew.
+
+        And while the account is open; never otherwise.
+        """
         facts = [fact for event in self.log if (fact := access_fact(event))]
         for at in self._instants_to_ask_about():
             access = content_obstacles(weigh_content(facts, at, account=ACCOUNT).facts) == ()
-            assert access == (self._paid(at) and self._open(at))
+            granted = self._paid(at) or self._charged_anew(at)
+            assert access == (granted and self._open(at))
 
     @invariant()
     def decisions_and_answers_rest_on_the_same(self) -> None:
@@ -353,6 +365,17 @@ class SubscriptionMachine(RuleBasedStateMachine):
             paid = any(event.period_from <= day <= event.period_to for event in self.payments)
             since_the_first = self.subscription.anchor and day >= self.subscription.anchor
             assert not since_the_first or paid == (not self.subscription.ran_out(at))
+
+    @invariant()
+    def what_is_over_gives_no_access(self) -> None:
+        """S4, S5, S8: and what is not does, at any instant by which all had happened."""
+        if not self.subscription.paying or self._standing() is not Standing.OPEN:
+            return
+        facts = [fact for event in self.log if (fact := access_fact(event))]
+        for at in self._instants_to_ask_about():
+            if at >= max(event.occurred_at for event in self.log):
+                own = weigh_content(facts, at, account=ACCOUNT).facts.own
+                assert own.gives_access == (not self.subscription.over(at))
 
     def _reactivated_between(self, former: PaymentCaptured, later: PaymentCaptured) -> bool:
         between = self.events[self.events.index(former) : self.events.index(later)]
@@ -366,7 +389,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         edges = [
             start_of_day(day, event.time_zone)
             for event in self.payments[-2:]
-            for day in (event.period_from, event.period_to + ONE_DAY)
+            for day in (event.period_from, *days_after(event))
         ]
         return [self.now, *edges, *(edge - AN_INSTANT for edge in edges)]
 
@@ -376,6 +399,30 @@ class SubscriptionMachine(RuleBasedStateMachine):
             and event.period_from <= local_day(at, event.time_zone) <= event.period_to
             for event in self.payments
         )
+
+    def _charged_anew(self, at: datetime) -> bool:
+        """By going through what had happened once: ended or lapsed, nothing is charged."""
+        last: PaymentCaptured | None = None
+        ended = waits = False
+        for event in self.events:
+            if event.occurred_at > at:
+                continue
+            match event:
+                case PaymentCaptured():
+                    last, waits = event, not ended
+                case SubscriptionResumed():
+                    ended, waits = False, True
+                case SubscriptionEnded():
+                    ended, waits = True, False
+                case SubscriptionReactivated():
+                    ended, waits = False, False
+                case SubscriptionLapsed():
+                    waits = False
+                case _:
+                    pass
+        if last is None or last.means is not PaymentMeans.CARD:
+            return False
+        return waits and local_day(at, last.time_zone) == last.period_to + ONE_DAY
 
     def _open(self, at: datetime) -> bool:
         told = [
@@ -387,7 +434,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         return at >= BEGINNING and (not told or told[-1] is AccountReinstated)
 
 
-RULES = ("S1", "S3", "S5", "S6", "S9", "A10", "G1")
+RULES = ("S1", "S3", "S4", "S5", "S6", "S8", "S9", "A10", "G1")
 
 
 @pytest.mark.rule(*RULES)

@@ -5,9 +5,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +32,7 @@ SUBSCRIBING = PROJECT / "docs" / "subscribing.md"
 ACTA = Path(sys.executable).parent
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXPORT = re.compile(r"export (\w+)=(\S+)")
 CHANGES_FROM_RUN_TO_RUN = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\b(person|system|account_manager) [0-9a-f]{8}\b"), r"\1 <id>"),
@@ -138,18 +141,49 @@ def follow(document: Path, surroundings: dict[str, str], folder: Path) -> None:
     """Runs a document's commands, one after another, and compares what they print.
 
     They run beside the examples, in a folder to which they may write. The documents speak of the
-    namespace that holds when nobody sets another.
+    namespace that holds when nobody sets another. A command with ``&`` behind it goes on meanwhile,
+    and what it exports is set for those that follow.
     """
     namespace = surroundings.get("ACTA_KAFKA_NAMESPACE", "acta")
     (folder / "examples").symlink_to(PROJECT / "examples")
-    for shown in shown_commands(document):
-        program, *arguments = shlex.split(shown.command)
-        ran = subprocess.run(
-            [ACTA / program, *arguments], cwd=folder, env=surroundings, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        printed = ran.stdout.replace(f'"{namespace}.', '"acta.').splitlines()
-        assert differs(shown.output, printed) is None, ran.stdout
+    with ExitStack() as services:
+        for shown in shown_commands(document):
+            program, *arguments = shlex.split(shown.command)
+            if arguments[-1:] == ["&"]:
+                command = [str(ACTA / program), *arguments[:-1]]
+                service = running(command, len(shown.output), surroundings, folder)
+                lines = services.enter_context(service)
+                surroundings = surroundings | exported(lines)
+            else:
+                ran = subprocess.run(
+                    [ACTA / program, *arguments], cwd=folder, env=surroundings, check=False,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                )  # fmt: skip
+                lines = ran.stdout.replace(f'"{namespace}.', '"acta.').splitlines()
+            assert differs(shown.output, lines) is None, "\n".join(lines)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], lines: int, surroundings: dict[str, str], folder: Path
+) -> Iterator[list[str]]:
+    """The first lines of a command that goes on meanwhile, and ends well when it is told to."""
+    with subprocess.Popen(
+        command, cwd=folder, env=surroundings,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            yield [process.stdout.readline().rstrip("\n") for _ in range(lines)]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
+
+
+def exported(lines: Sequence[str]) -> dict[str, str]:
+    """The settings that were printed for others."""
+    return {match[1]: match[2] for line in lines if (match := EXPORT.fullmatch(line))}
 
 
 def test_readme_shows_what_happens(home: Path, kafka: dict[str, str], tmp_path: Path) -> None:

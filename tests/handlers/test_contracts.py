@@ -24,8 +24,11 @@ from domain.actor import Actor, ActorKind
 from domain.command import Command
 from domain.contract import (
     ContactNamed,
+    ContractExpired,
+    ContractNoticeRequested,
     ContractOpened,
     EndContract,
+    ExpireContract,
     FillRole,
     InformationDocumentPublished,
     LinkRisk,
@@ -34,6 +37,7 @@ from domain.contract import (
     OpenContract,
     PublishInformationDocument,
     ReactivateContract,
+    RemindContract,
     RequireRoles,
     RiskLinked,
     RoleFilled,
@@ -69,8 +73,10 @@ from tests.handlers.stories import (
     BRUNO_RUT,
     MANAGER,
     SOMEBODY,
+    SYSTEM,
     Member,
     Story,
+    noon,
     registration,
 )
 
@@ -288,6 +294,39 @@ def test_a_contract_is_ended_and_reactivated(story: Story, contract: SignedContr
     )
     assert story.ask(LinkRisk(at=LATER, contract=contract.id, risk="height"), ana.itself).events
     assert link(story, contract, BRUNO).person != ana.person
+
+
+# ---------------------------------------------------------------- running out
+
+
+@pytest.mark.rule("C3", "C6", "G1")
+def test_the_clock_reminds_the_contact_and_records_the_last_day(
+    story: Story, contract: SignedContract
+) -> None:
+    """Once each; the holder puts it in force again all the same."""
+    reminding = RemindContract(at=noon(2026, 12, 25), contract=contract.id)
+    [notice] = became(story, story.ask(reminding, SYSTEM))
+    named = became_named(story, contract)
+    assert isinstance(notice, ContractNoticeRequested)
+    assert notice.contact == named.contact
+    assert story.ask(reminding, SYSTEM).events == ()
+    expiring = ExpireContract(at=noon(2027, 1, 1), contract=contract.id)
+    [expired] = became(story, story.ask(expiring, SYSTEM))
+    assert isinstance(expired, ContractExpired)
+    assert story.refusal(expiring, SYSTEM).rule == "C3"
+    assert story.refusal(expiring, contract.contact).rule == "G1"
+    again = ReactivateContract(
+        at=noon(2027, 1, 2), contract=contract.id,
+        valid_from=date(2027, 1, 2), valid_to=date(2027, 6, 30),
+    )  # fmt: skip
+    story.ask(again, contract.contact)
+    story.ask(linking(contract, at=noon(2027, 1, 2)), contract.contact)
+
+
+def became_named(story: Story, contract: SignedContract) -> ContactNamed:
+    """Who was named as the contact last."""
+    named = [entry.event for entry in story.events(contract.id)]
+    return next(event for event in reversed(named) if isinstance(event, ContactNamed))
 
 
 # ---------------------------------------------------------------- who acts for the holder

@@ -24,11 +24,14 @@ from domain.event import Event
 from domain.invitation import (
     AcceptInvitation,
     CorrectInvitation,
+    ExpireInvitation,
     InvitationExpired,
+    InvitationNoticeRequested,
     InvitationRevoked,
     InvitationSent,
     InviteeErased,
     InviteMember,
+    RemindInvitation,
     ResendInvitation,
     RevocationReason,
     RevokeInvitation,
@@ -36,7 +39,12 @@ from domain.invitation import (
 from domain.membership import RemoveMember
 from domain.personal import personal_fields
 from domain.refusal import Refused
-from domain.subscription import ReactivateSubscription, StartSubscription
+from domain.subscription import (
+    NoticeRequested,
+    PaymentCaptured,
+    ReactivateSubscription,
+    StartSubscription,
+)
 from handlers.composition import Acta, open_ledger
 from handlers.ledger import Receipt
 from handlers.settings import Settings
@@ -50,6 +58,7 @@ from tests.handlers.stories import (
     BRUNO_RUT,
     MANAGER,
     SOMEBODY,
+    SYSTEM,
     Member,
     Plan,
     Story,
@@ -98,6 +107,10 @@ def became(story: Story, receipt: Receipt) -> list[Event]:
     """The events of a command."""
     positions = {event.position for event in receipt.events}
     return [entry.event for entry in story.events() if entry.position in positions]
+
+
+PAID = [PaymentCaptured, NoticeRequested]
+"""A payment, and the receipt that goes with it."""
 
 
 def accounts_of(story: Story, person: UUID) -> int:
@@ -208,6 +221,34 @@ def test_an_expired_invitation_holds_no_seat(story: Story) -> None:
     story.ask(*inviting(school, BRUNO, BRUNO_RUT))
 
 
+@pytest.mark.rule("I6", "S10")
+@pytest.mark.parametrize("wish", [ExpireInvitation, RemindInvitation])
+def test_the_clock_lets_go_of_what_an_expired_invitation_held(
+    story: Story, school: Plan, wish: type[ExpireInvitation | RemindInvitation]
+) -> None:
+    """Also where it comes too late for a reminder, and where the plan has run out; and once."""
+    invitation = story.invite(school.id, ANA, by=school.director.itself, rut=ANA_RUT)
+    command = wish(at=OVER, invitation=f"invitation:{invitation}")
+    [expired] = became(story, story.ask(command, SYSTEM))
+    assert isinstance(expired, InvitationExpired)
+    assert story.acta.store.claims_of(invitation) == []
+    assert story.refusal(command, SYSTEM).rule == "I6"
+
+
+@pytest.mark.rule("I6")
+def test_a_reminder_is_asked_for_once_and_holds_what_it_held(story: Story, school: Plan) -> None:
+    """Who and where stays sealed in the invitation; the fact names it and what to tell."""
+    invitation = story.invite(school.id, ANA, by=school.director.itself, rut=ANA_RUT)
+    held = story.acta.store.claims_of(invitation)
+    at = BEGINNING + timedelta(days=7)
+    command = RemindInvitation(at=at, invitation=f"invitation:{invitation}")
+    [notice] = became(story, story.ask(command, SYSTEM))
+    assert isinstance(notice, InvitationNoticeRequested)
+    assert story.ask(command, SYSTEM).events == ()
+    assert story.acta.store.claims_of(invitation) == held
+    assert story.accept(ANA, at=at).person == notice.person
+
+
 @pytest.mark.rule("I6")
 def test_what_is_sent_again_holds_on(story: Story, school: Plan, other_school: Plan) -> None:
     """Its days begin anew, and so does what it is in the way of."""
@@ -289,10 +330,11 @@ def test_a_removed_member_becomes_individual_by_the_steps_of_a_subscription(
     story.make_ready(ana)
     story.ask(StartSubscription(at=BEGINNING, account=ana.who), ana.itself)
     story.take_steps(ana)
-    _, individual = became(story, story.pay(ana))
+    payment, receipt, individual = became(story, story.pay(ana))
+    assert [type(payment), type(receipt)] == PAID
     assert isinstance(individual, AccountBecameIndividual)
     assert individual.former_kind is AccountKind.INSTITUTIONAL
-    assert len(became(story, story.pay(ana))) == 1
+    assert [type(event) for event in became(story, story.pay(ana))] == PAID
     assert accounts_of(story, ana.person) == 1
     command, director = inviting(school, at=BEGINNING)
     assert story.refusal(command, director).rule == "I3"
@@ -305,7 +347,7 @@ def test_a_member_who_also_pays_stays_institutional(story: Story, school: Plan) 
     story.make_ready(ana)
     story.ask(StartSubscription(at=BEGINNING, account=ana.who), ana.itself)
     story.take_steps(ana)
-    assert len(became(story, story.pay(ana))) == 1
+    assert [type(event) for event in became(story, story.pay(ana))] == PAID
 
 
 @pytest.mark.rule("A12", "A3", "A10")

@@ -367,6 +367,7 @@ def test_other_answers_say_that_they_are_degraded(story: Story) -> None:
             queries.members(plan.id, BEGINNING, AUDITOR).degraded,
             queries.invitations(plan.id, BEGINNING, AUDITOR).degraded,
             queries.imports(plan.id).degraded,
+            acta.due.due(BEGINNING).degraded,
         }
 
     acta.projector.catch_up()
@@ -377,8 +378,8 @@ def test_other_answers_say_that_they_are_degraded(story: Story) -> None:
     assert degraded(ana) == [True, True, False]
     assert degraded(bruno) == [False, False, False]
     assert lists() == {True}
-    assert queries.status().parked == 4
-    assert len(queries.parked().streams) == 4
+    assert queries.status().parked == 5
+    assert len(queries.parked().streams) == 5
 
 
 # ---------------------------------------------------------------- trying again, skipping

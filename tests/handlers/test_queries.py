@@ -318,7 +318,7 @@ def test_a_plan_s_payments_are_billed_to_the_plan(story: Story) -> None:
     plan = story.institution()
     story.acta.projector.catch_up()
     answer = story.acta.queries.billing(plan.who, BEGINNING)
-    assert [line.kind for line in answer.lines] == ["charge", "payment"]
+    assert [line.kind for line in answer.lines][-2:] == ["charge", "payment"]
     assert (answer.account, answer.lines[-1].balance_minor) == (plan.id, 0)
     assert story.acta.queries.billing(plan.director.who, BEGINNING).lines == ()
 

@@ -22,7 +22,11 @@ from domain.contract import (
     ContactNamed,
     ContractEnded,
     ContractEndReason,
+    ContractExpired,
     ContractFact,
+    ContractNoticeReason,
+    ContractNoticeRequested,
+    ContractNoticeTemplate,
     ContractOpened,
     ContractReactivated,
     InformationDocumentPublished,
@@ -44,11 +48,11 @@ from domain.contract_link import (
     UnlinkReason,
 )
 from domain.event import Event
-from domain.streams import contract_link_of
+from domain.streams import contract_link_of, notice_of
 from handlers.composition import Acta
 from handlers.store.append import Append, Opened
 from handlers.store.event_store import CommandEnvelope
-from tests.handlers.stories import BEGINNING, SYSTEM
+from tests.handlers.stories import BEGINNING, SYSTEM, noon
 
 __all__ = ["ZONE", "Agreement", "Chronicle", "Worker", "tell_of_contracts"]
 
@@ -286,4 +290,10 @@ def tell_of_contracts(acta: Acta) -> Agreement:
         short, ContractReactivated, valid_from=date(2026, 3, 1), valid_to=date(2026, 6, 30),
         time_zone=ZONE, at=days[6],
     )  # fmt: skip
+    told.of(
+        short, ContractNoticeRequested, notice=notice_of(short.id, 0), contact=short.contact,
+        template=ContractNoticeTemplate.CONTRACT_ENDING, at=noon(2026, 6, 24),
+        reason=ContractNoticeReason.RUNS_OUT_SOON, valid_to=date(2026, 6, 30), time_zone=ZONE,
+    )  # fmt: skip
+    told.of(short, ContractExpired, valid_to=date(2026, 6, 30), time_zone=ZONE, at=noon(2026, 7, 1))
     return works

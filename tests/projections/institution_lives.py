@@ -13,6 +13,7 @@ from domain.account import (
 from domain.invitation import (
     CorrectInvitation,
     ExpireInvitation,
+    RemindInvitation,
     ResendInvitation,
     RevocationReason,
     RevokeInvitation,
@@ -76,6 +77,7 @@ def _invitations_end(story: Story, plan: Plan) -> None:
         (CorrectInvitation(at=BEGINNING, invitation=_of("nora"), email=_of("norma")), director),
         (ResendInvitation(at=BEGINNING + timedelta(days=9), invitation=_of("oscar")), director),
         (ErasePerson(at=BEGINNING, account=_of("pedro")), MANAGER),
+        (RemindInvitation(at=BEGINNING + timedelta(days=7), invitation=_of("quena")), SYSTEM),
         (ExpireInvitation(at=A_MONTH_LATER, invitation=_of("quena")), SYSTEM),
     ):
         story.ask(command, actor)

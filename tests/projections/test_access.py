@@ -90,6 +90,8 @@ INSTANT = timedelta(microseconds=1)
 LAST_DAY = noon(2026, 2, 27)
 FIRST_UNPAID = datetime(2026, 2, 28, 3, tzinfo=UTC)
 """Midnight in Santiago after the last day that a payment of 31 January pays for."""
+RENEWED_BY = datetime(2026, 3, 1, 3, tzinfo=UTC)
+"""The next midnight there: until then access waits for the charge of a card (S8)."""
 
 
 def check(story: Story, member: Member | str, at: datetime, thing: str = "content") -> AccessAnswer:
@@ -233,20 +235,21 @@ def test_after_an_ending(story: Story) -> None:
 
 @pytest.mark.rule("X2", "S4")
 def test_after_an_ending_that_was_taken_back(story: Story) -> None:
-    """Then it ran out as any other."""
+    """Then it ran out as any other, after the day on which the card would be charged anew."""
     member = story.subscriber()
     story.ask(EndSubscription(at=BEGINNING, account=member.who), member.itself)
     story.ask(ResumeSubscription(at=LAST_DAY, account=member.who), member.itself)
-    assert obstacles(story, member, FIRST_UNPAID) == [LAPSED]
+    assert obstacles(story, member, RENEWED_BY - INSTANT) == []
+    assert obstacles(story, member, RENEWED_BY) == [LAPSED]
 
 
 @pytest.mark.rule("X2", "X3", "S5")
 def test_after_a_lapse(story: Story) -> None:
     """Whether or not the lapse has been recorded."""
     member = story.subscriber()
-    assert obstacles(story, member, FIRST_UNPAID) == [LAPSED]
-    story.ask(LapseSubscription(at=FIRST_UNPAID, account=member.who), SYSTEM)
-    answer = check(story, member, FIRST_UNPAID)
+    assert obstacles(story, member, RENEWED_BY) == [LAPSED]
+    story.ask(LapseSubscription(at=RENEWED_BY, account=member.who), SYSTEM)
+    answer = check(story, member, RENEWED_BY)
     assert answer.obstacles == (LAPSED,)
     assert facts(answer) == ["UserRegistered", "PaymentCaptured", "SubscriptionLapsed"]
 
@@ -256,7 +259,7 @@ def test_both_in_the_order_in_which_they_are_cleared(story: Story) -> None:
     """Whoever is suspended and has not paid is told both, each with its own contact."""
     member = story.subscriber()
     suspend(story, member)
-    told = obstacles(story, member, FIRST_UNPAID)
+    told = obstacles(story, member, RENEWED_BY)
     assert told == [SUSPENDED, LAPSED]
     assert told[0].contact != told[1].contact
 
@@ -270,17 +273,39 @@ def test_the_boundaries_of_a_period_in_santiago(story: Story) -> None:
     member = story.subscriber()
     assert obstacles(story, member, BEGINNING - INSTANT) == [NO_ACCOUNT]
     assert obstacles(story, member, BEGINNING) == []
-    assert obstacles(story, member, FIRST_UNPAID - INSTANT) == []
-    assert obstacles(story, member, FIRST_UNPAID) == [LAPSED]
+    by_transfer = story.subscriber(BRUNO, months=3)
+    assert obstacles(story, by_transfer, PLAN_UNPAID - INSTANT) == []
+    assert obstacles(story, by_transfer, PLAN_UNPAID) == [LAPSED]
 
 
-@pytest.mark.rule("X1", "S5")
-def test_a_day_that_begins_at_one_oclock(story: Story) -> None:
-    """On 6 September 2026 Chile's clocks go from midnight to one: the day begins there."""
-    member = story.subscriber(at=noon(2026, 8, 6))
-    boundary = datetime(2026, 9, 6, 4, tzinfo=UTC)
-    assert obstacles(story, member, boundary - INSTANT) == []
-    assert obstacles(story, member, boundary) == [LAPSED]
+@pytest.mark.rule("X1", "X3", "S8")
+def test_the_day_on_which_a_card_is_charged_anew(story: Story) -> None:
+    """Access goes on to its last instant, by the payment before."""
+    member = story.subscriber()
+    for at in (FIRST_UNPAID - INSTANT, FIRST_UNPAID, RENEWED_BY - INSTANT):
+        answer = check(story, member, at)
+        assert answer.allowed
+        assert facts(answer) == ["UserRegistered", "PaymentCaptured"]
+    assert obstacles(story, member, RENEWED_BY) == [LAPSED]
+
+
+@pytest.mark.rule("X1", "S5", "S8")
+@pytest.mark.parametrize(
+    ("paid_at", "over_at"),
+    [
+        (noon(2026, 8, 5), datetime(2026, 9, 6, 4, tzinfo=UTC)),
+        (noon(2026, 8, 6), datetime(2026, 9, 7, 3, tzinfo=UTC)),
+        (noon(2026, 3, 4), datetime(2026, 4, 5, 4, tzinfo=UTC)),
+    ],
+    ids=["it ends at one o'clock", "it begins at one o'clock", "it has 25 hours"],
+)
+def test_a_renewal_day_at_a_change_of_clocks(
+    story: Story, paid_at: datetime, over_at: datetime
+) -> None:
+    """On 6 September 2026 Chile's clocks go from midnight to one, on 4 April they go back."""
+    member = story.subscriber(at=paid_at)
+    assert obstacles(story, member, over_at - INSTANT) == []
+    assert obstacles(story, member, over_at) == [LAPSED]
 
 
 @pytest.mark.rule("X1", "S5")
@@ -407,7 +432,7 @@ def test_grants_add_up(story: Story) -> None:
     answer = check(story, member, BEGINNING)
     assert answer.allowed
     assert facts(answer) == ["UserRegistered", "PaymentCaptured"]
-    assert obstacles(story, member, FIRST_UNPAID) == [REMOVED, LAPSED]
+    assert obstacles(story, member, RENEWED_BY) == [REMOVED, LAPSED]
 
 
 @pytest.mark.rule("X2", "A10")

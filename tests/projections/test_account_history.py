@@ -90,6 +90,7 @@ def test_a_line_an_event_in_the_order_of_the_log(story: Story) -> None:
         "Agreed to plan full-access at 9,990 CLP a month (prices 1)",
         "Chose to pay by card, 1 month(s) at a time",
         "Paid 9,990 CLP by card for 2026-01-31 to 2026-02-27",
+        "To be told: receipt, for payment_captured",
         "Studied algebra/1",
         "Closed: owner_request",
         "Ended the subscription, which is paid until 2026-02-27",

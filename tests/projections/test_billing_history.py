@@ -1,31 +1,45 @@
 """Billing histories: what was charged and paid, and that it adds up (S5, S13)."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from hypothesis.stateful import invariant, run_state_machine_as_test
 
+from domain.due import Due, DueKind, due_of
+from domain.event import Event, Recorded
 from domain.money import Currency
 from domain.streams import payment_of, subscription_of
 from domain.subscription import (
     CapturePayment,
     CaptureRefund,
+    ChargeRequested,
     ConfirmPlan,
     DeclinePayment,
     DeclineReason,
     EndSubscription,
     LapseSubscription,
+    PaymentCaptured,
+    PaymentRefunded,
     ReactivateSubscription,
     RecordUnknownCharge,
     RefundPayment,
     RefundReason,
     RequestCharge,
     ResumeSubscription,
+    SubscriptionSurroundings,
     UnknownReason,
+    decide,
 )
 from handlers.queries import Billing
+from projections.billing_history import BillingHistory, BillingLine, paid_through, rows_of
+from projections.billing_outlook import coming
+from tests.domain.stories import SUBSCRIPTION, WHO, account_after, ready, system
+from tests.domain.test_charging_machine import ChargingMachine
 from tests.handlers.stories import (
     ANA,
     BEGINNING,
@@ -37,23 +51,30 @@ from tests.handlers.stories import (
     Story,
     noon,
 )
+from tests.projections.contents import contents, rebuild
 
 
 def billing(story: Story, member: Member) -> Billing:
     """What a ledger that knows everything answers, which adds up at every line."""
     story.acta.projector.catch_up()
     answer = story.acta.queries.billing(member.who, BEGINNING)
-    for currency in Currency:
-        lines = [line for line in answer.lines if line.currency == currency]
-        changes = accumulate(line.change_minor for line in lines)
-        assert [line.balance_minor for line in lines] == list(changes)
+    refuse_wrong_balances(answer.lines)
     assert answer.position == story.acta.store.head()
     return answer
 
 
+def refuse_wrong_balances(lines: Sequence[BillingLine]) -> None:
+    """The balance after each line is the sum of the changes so far, by currency (S13)."""
+    for currency in Currency:
+        of_it = [line for line in lines if line.currency == currency]
+        changes = accumulate(line.change_minor for line in of_it)
+        assert [line.balance_minor for line in of_it] == list(changes)
+
+
 def kinds(answer: Billing) -> list[str]:
-    """What happened, line by line."""
-    return [line.kind for line in answer.lines]
+    """What happened, line by line, but for the steps before the payment."""
+    steps = {"started", "agreed", "means_chosen"}
+    return [line.kind for line in answer.lines if line.kind not in steps]
 
 
 def decline(story: Story, member: Member, *, at: datetime = BEGINNING) -> None:
@@ -75,7 +96,8 @@ def decline(story: Story, member: Member, *, at: datetime = BEGINNING) -> None:
 def test_a_payment_is_charged_and_paid(story: Story) -> None:
     """The charge raises what is owed, and the payment lowers it to nothing."""
     member = story.subscriber()
-    charge, payment = billing(story, member).lines
+    *steps, charge, payment = billing(story, member).lines
+    assert [line.kind for line in steps] == ["started", "agreed", "means_chosen"]
     assert (charge.kind, charge.change_minor, charge.balance_minor) == ("charge", 9990, 9990)
     assert (payment.kind, payment.change_minor, payment.balance_minor) == ("payment", -9990, 0)
     for line in (charge, payment):
@@ -88,7 +110,8 @@ def test_a_payment_is_charged_and_paid(story: Story) -> None:
         assert (line.period_from, line.period_to) == (date(2026, 1, 31), date(2026, 2, 27))
     assert (charge.tax_document, payment.tax_document) == (None, "boleta")
     assert charge.payment == payment.payment
-    assert [entry.event_id for entry in story.events()][-1] == payment.event_id
+    captured = [each.event_id for each in story.events() if isinstance(each.event, PaymentCaptured)]
+    assert captured == [payment.event_id]
 
 
 @pytest.mark.rule("S5", "S4", "A6")
@@ -157,7 +180,8 @@ def test_each_currency_has_a_balance_of_its_own(story: Story) -> None:
         SYSTEM,
     )  # fmt: skip
     lines = billing(story, member).lines
-    assert [(line.currency, line.balance_minor) for line in lines] == [
+    paid = [line for line in lines if line.change_minor]
+    assert [(line.currency, line.balance_minor) for line in paid] == [
         ("CLP", 9990),
         ("CLP", 0),
         ("EUR", 1250),
@@ -165,9 +189,8 @@ def test_each_currency_has_a_balance_of_its_own(story: Story) -> None:
     ]
 
 
-@pytest.mark.rule("S6", "S7", "S8", "S12", "S13")
-def test_charges_and_refunds_in_lines(story: Story) -> None:
-    """Every try, every silence and all that goes back has its line, and all of it adds up."""
+def charged_and_refunded(story: Story) -> tuple[Member, UUID]:
+    """A renewal that is tried twice, and refunded in part; the refund."""
     member = story.subscriber()
     due = datetime(2026, 2, 28, 3, tzinfo=UTC)
     about: dict[str, Any] = {"account": member.who}
@@ -197,6 +220,13 @@ def test_charges_and_refunds_in_lines(story: Story) -> None:
         MANAGER,
     )  # fmt: skip
     story.ask(CaptureRefund(at=retry, refund=refund, gateway_reference="refund-1", **about), SYSTEM)
+    return member, refund
+
+
+@pytest.mark.rule("S6", "S7", "S8", "S12", "S13")
+def test_charges_and_refunds_in_lines(story: Story) -> None:
+    """Every try, every silence and all that goes back has its line, and all of it adds up."""
+    member, refund = charged_and_refunded(story)
     answer = billing(story, member)
     assert kinds(answer) == [
         *("charge", "payment", "requested", "unknown", "declined", "past_due", "requested"),
@@ -212,5 +242,89 @@ def test_nobody_sees_what_others_paid(story: Story) -> None:
     """A billing history is that of one account."""
     ana, bruno = story.subscriber(ANA), story.subscriber(BRUNO)
     story.pay(ana, at=noon(2026, 2, 20))
-    assert len(billing(story, ana).lines) == 4
-    assert len(billing(story, bruno).lines) == 2
+    assert kinds(billing(story, ana)) == ["charge", "payment"] * 2
+    assert kinds(billing(story, bruno)) == ["charge", "payment"]
+
+
+@pytest.mark.rule("S13")
+def test_rebuilt_equals_event_by_event_and_twice_equals_once(story: Story) -> None:
+    """Of a life with tries, silences and refunds in it, asked about after every event."""
+    charged_and_refunded(story)
+    while story.acta.projector.step(1)[1]:
+        pass
+    before = contents(story.acta)
+    assert story.acta.projector.step()[1] == 0
+    assert contents(story.acta) == before
+    rebuild(story.acta, BillingHistory())
+    assert contents(story.acta) == before
+
+
+class BilledMachine(ChargingMachine):
+    """A card charged for years, whose billing history is read at every event."""
+
+    @invariant()
+    def the_history_says_what_the_domain_says(self) -> None:
+        """S5, S13: it adds up, comes to nothing, and knows until when is paid."""
+        lines = billed(self.events)
+        refuse_wrong_balances(lines)
+        last = {line.position: line.balance_minor for line in lines}
+        assert set(last.values()) <= {0}, "S13: after each event nothing is owed"
+        assert paid_through(lines) == self.subscription.paid_through
+        captured = sum(event.amount_minor for event in self._all(PaymentCaptured))
+        refunded = sum(event.amount_minor for event in self._all(PaymentRefunded))
+        kept = Counter[str]()
+        for line in lines:
+            kept[line.kind] += line.change_minor
+        assert (kept["charge"], kept["payment"]) == (captured, -captured)
+        assert (kept["credit"], kept["refund"]) == (-refunded, refunded)
+
+    @invariant()
+    def what_comes_next_is_what_will_be_charged(self) -> None:
+        """S5, S8: for the days and at the price that the decision will name."""
+        lines = billed(self.events)
+        dues = [due for due in due_of(self.subscription) if due.kind in CHARGES]
+        for due, told in zip(dues, coming(map(as_line, dues), lines), strict=True):
+            asked = RequestCharge(at=due.at, account=WHO)
+            around = SubscriptionSurroundings(SUBSCRIPTION, account_after(*ready))
+            (request,) = decide(asked, system, self.subscription, around)
+            assert isinstance(request, ChargeRequested)
+            assert told.day == due.day
+            assert (told.amount_minor, told.currency) == (request.amount_minor, request.currency)
+            assert (told.period_from, told.period_to) == (request.period_from, request.period_to)
+            assert told.price is not None
+            assert (told.price.plan, told.price.price_version) == (
+                request.plan,
+                request.price_version,
+            )
+
+
+CHARGES = {DueKind.RENEWAL, DueKind.RETRY}
+NO_LINE = BillingLine(*[None] * len(BillingLine._fields))  # type: ignore[arg-type]  # all fields
+
+
+def billed(events: Sequence[Event]) -> tuple[BillingLine, ...]:
+    """The lines of these events, as the table holds them."""
+    entries = [
+        Recorded(
+            position=position, stream=SUBSCRIPTION, version=position, event=event,
+            event_id=UUID(int=position), recorded_at=event.occurred_at, actor=system,
+            command_id=None, correlation_id=None, causation_id=None,
+        )
+        for position, event in enumerate(events, start=1)
+    ]  # fmt: skip
+    rows = [row for entry in entries for row in rows_of(entry)]
+    return tuple(BillingLine(*(row[name] for name in BillingLine._fields)) for row in rows)
+
+
+def as_line(due: Due) -> BillingLine:
+    """As the statement of a question selects it."""
+    return NO_LINE._replace(
+        kind=due.kind, period_from=due.day, time_zone=due.time_zone, payment=due.payment,
+        refund=due.refund,
+    )  # fmt: skip
+
+
+@pytest.mark.rule("S5", "S6", "S7", "S8", "S9", "S12", "S13")
+def test_whatever_the_gateway_does_the_history_is_the_domain_s() -> None:
+    """At every event of the lives that the machine of the domain leads."""
+    run_state_machine_as_test(BilledMachine)

@@ -20,6 +20,7 @@ from projections.projection import Projection, Table
 from tests.conftest import TestDatabase, new_database
 from tests.end_to_end.workload import make_workload
 from tests.handlers.stories import Story
+from tests.projections.charge_lives import tell_of_charges
 from tests.projections.contents import Contents, contents, rebuild
 from tests.projections.contract_lives import tell_of_contracts
 from tests.projections.desk_lives import tell_of_the_desk
@@ -39,7 +40,9 @@ def told(
         lines = [line.encode() for line in make_workload(COMMANDS, SEED).lines]
         with open_ledger(database.settings()) as acta:
             apply_lines(acta, lines, report=lambda _: None)
-            tell_of_institutions(Story(acta))
+            story = Story(acta)
+            tell_of_institutions(story)
+            tell_of_charges(story)
             tell_of_contracts(acta)
             tell_of_the_desk(acta)
         yield database

@@ -14,6 +14,7 @@ from handlers.store.embedded import EmbeddedServer
 from projections.projection import Projection
 from tests.conftest import TestDatabase, new_database
 from tests.handlers.stories import Story
+from tests.projections.charge_lives import tell_of_charges
 from tests.projections.contents import Contents, contents, rebuild
 from tests.projections.contract_lives import tell_of_contracts
 from tests.projections.desk_lives import tell_of_the_desk
@@ -33,6 +34,7 @@ def told(
             tell_of_institutions(story)
             tell_of_contracts(acta)
             tell_of_the_desk(acta)
+            tell_of_charges(story)
             payer = story.subscriber("pagadora@example.com")
             story.study(payer, "algebra/unit-1")
             story.close(payer)

@@ -1,4 +1,4 @@
-"""``acta check``, ``billing``, ``history`` and ``study``."""
+"""``acta check``, ``history`` and ``study``."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_a_yes_ends_with_0_and_names_what_it_rests_on(terminal: Terminal) -> Non
         "allowed", "thing", "account", "person", "at", "obstacles", "evidence", "position",
         "contacts",
     ]  # fmt: skip
-    assert (told["allowed"], told["obstacles"], told["position"]) == (True, [], 9)
+    assert (told["allowed"], told["obstacles"], told["position"]) == (True, [], 10)
     assert told["contacts"] == []
     assert [(fact["position"], fact["topic"]) for fact in told["evidence"]] == [
         (1, "account.UserRegistered.v1"),
@@ -129,31 +129,7 @@ def test_a_receipt_names_a_position_that_an_answer_can_be_asked_to_know(
     assert (late["allowed"], late["position"]) == (True, position)
 
 
-# ---------------------------------------------------------------- billing and study
-
-
-@pytest.mark.rule("S13")
-@pytest.mark.usefixtures("ana")
-def test_billing_shows_charge_payment_and_balance(terminal: Terminal) -> None:
-    shown = terminal("billing", ANA).said
-    assert "when (America/Santiago)" in shown
-    assert "2026-01-31 12:00:00 charge 9,990 CLP 9,990 CLP" in shown
-    assert "2026-01-31 12:00:00 payment 9,990 CLP 0 CLP" in shown
-    assert "paid through: 2026-02-27 balance: 0 CLP" in shown
-    told = terminal("billing", ANA, "--json").json
-    assert list(told) == [
-        "account", "lines", "paid_through", "position", "degraded", "balances_minor",
-    ]  # fmt: skip
-    assert [(paid["kind"], paid["change_minor"]) for paid in told["lines"]] == [
-        ("charge", 9990), ("payment", -9990),
-    ]  # fmt: skip
-    assert (told["paid_through"], told["balances_minor"]) == ("2026-02-27", {"CLP": 0})
-
-
-def test_who_never_paid_has_an_empty_billing_history(terminal: Terminal, tmp_path: Path) -> None:
-    terminal("apply", written(tmp_path, registration()))
-    terminal("project", "--once")
-    assert "paid through: never\nbalance: nothing\n" in terminal("billing", ANA).out
+# ---------------------------------------------------------------- study
 
 
 @pytest.mark.rule("A1")

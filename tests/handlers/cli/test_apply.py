@@ -41,7 +41,7 @@ def outcomes(reports: list[LineReport]) -> list[Outcome]:
 def test_lines_are_applied_in_their_order(terminal: Terminal, tmp_path: Path) -> None:
     ended = terminal("apply", written(tmp_path, *subscription()))
     assert (ended.status, ended.err) == (0, "")
-    assert ended.out == "9 lines: 9 applied; position 9\n"
+    assert ended.out == "9 lines: 9 applied; position 10\n"
 
 
 def test_with_verbose_every_line_is_reported(terminal: Terminal, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_file_applied_again_changes_nothing(acta: Acta) -> None:
     assert set(outcomes(again)) == {Outcome.ALREADY_APPLIED}
     assert [told.position for told in again] == [told.position for told in first]
     assert [told.events for told in again] == [told.events for told in first]
-    assert acta.store.head() == 9
+    assert acta.store.head() == 10, "a payment is followed by its receipt"
 
 
 @pytest.mark.rule("A3")

@@ -451,6 +451,7 @@ def test_read_models_that_no_projector_has_made(terminal: Terminal) -> None:
 
 BAD_ARGUMENTS: dict[str, tuple[list[str], str, str]] = {
     "whom": (["check", CANARY, "content"], "WHO cannot be read", "person:ID"),
+    "whom or which plan": (["billing", CANARY], "WHO cannot be read", "account:ID or plan:ID"),
     "nobody": (["billing", f"{CANARY}@example.cl"], "nobody is meant", "person:ID"),
     "instant": (["check", ANA, "content", "--at", CANARY], "--at: not an instant", "offset"),
     "date": (

@@ -63,10 +63,9 @@ def test_a_plan_is_shown_with_its_seats(terminal: Terminal, plan: Plan) -> None:
         assert "seats: 5, 3 used (2 by members, 1 by open invitations), 2 free" in ended.out
     told = terminal("plan", plan.id, *AT, "--json").json
     assert list(told) == [
-        "plan", "institution_id", "institution", "seats", "standing", "paid_through", "time_zone",
-        "opened_at", "members", "invitations_open", "seats_used", "seats_free", "over", "at",
-        "position",
-        "degraded",
+        "plan", "institution_id", "institution", "seats", "standing", "paid_through",
+        "grace_until", "time_zone", "opened_at", "members", "invitations_open", "seats_used",
+        "seats_free", "over", "at", "position", "degraded",
     ]  # fmt: skip
     assert (told["seats_used"], told["seats_free"], told["over"]) == (3, 2, False)
     assert terminal("plan", plan.id, "--at", EXPIRY, "--json").json["seats_used"] == 2
@@ -216,7 +215,7 @@ def test_whoever_is_invited_is_told_in_the_language_of_the_invitation(
 
 @pytest.mark.rule("S10", "S13")
 def test_billing_and_history_of_a_plan(terminal: Terminal, plan: Plan) -> None:
-    assert "paid through: 2026-04-29\nbalance: 0 CLP" in terminal("billing", plan.who).out
+    assert "paid through: 29 Apr 2026\nowed: nothing" in terminal("billing", plan.who).out
     assert f"Opened a plan of 5 seat(s) for {SCHOOL}" in terminal("history", plan.who).out
     assert terminal("study", plan.who).status == 2
 

@@ -17,7 +17,7 @@ from openpyxl import Workbook
 from domain.account import CloseAccount, ClosureReason, Role, SuspendAccount, SuspensionReason
 from domain.invitation import InvitationSent
 from handlers.composition import open_ledger
-from handlers.imports.rows import FILE_BYTES_MAX
+from handlers.spreadsheets.cells import FILE_BYTES_MAX
 from tests.conftest import TestDatabase
 from tests.handlers.cli.conftest import Ended, Terminal
 from tests.handlers.imports.files import HEADER, csv_text

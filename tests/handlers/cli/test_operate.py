@@ -69,9 +69,9 @@ def test_projecting_once_brings_read_models_up_to_the_log(
 ) -> None:
     terminal("apply", written(tmp_path, *subscription()))
     ended = terminal("project", "--once")
-    assert (ended.status, ended.out) == (0, "9 events applied; known up to position 9\n")
+    assert (ended.status, ended.out) == (0, "10 events applied; known up to position 10\n")
     assert terminal("project", "--once", "--json").json == {
-        "position": 9, "head": 9, "events": 0,
+        "position": 10, "head": 10, "events": 0,
     }  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_a_read_model_is_filled_from_zero(
     with connect(database.administrator) as administrator:
         before = administrator.execute(f"TABLE projections.{table}".encode()).fetchall()
         administrator.execute(f"DELETE FROM projections.{table}".encode())
-        assert terminal("project", "--once", "--rebuild", name, "--json").json["events"] == 15
+        assert terminal("project", "--once", "--rebuild", name, "--json").json["events"] == 16
         after = administrator.execute(f"TABLE projections.{table}".encode()).fetchall()
     assert before
     assert sorted(after, key=str) == sorted(before, key=str)
@@ -146,7 +146,7 @@ def test_migrating_names_what_it_applied(
             monkeypatch.setenv("ACTA_ADMINISTRATOR_URL", address)
             assert terminal("migrate", "--json").json["applied"] == [
                 "0001_ledger.sql", "0002_counted_claims.sql", "0003_numbers.sql", "0004_parked.sql",
-                "0005_index.sql",
+                "0005_index.sql", "0006_payments.sql",
             ]  # fmt: skip
             assert terminal("migrate", "--json").json == {"applied": []}
             assert terminal("migrate").out == "the database is of this version\n"

@@ -15,10 +15,10 @@ from openpyxl import Workbook
 
 from handlers.faults import InvalidInput
 from handlers.imports.columns import FIELDS, HEADERS, HeaderLanguage, role_code, with_country_code
-from handlers.imports.reading import ListedPerson, UnreadableList, read_list
-from handlers.imports.rows import FILE_BYTES_MAX, ROW_CHARACTERS_MAX, ROWS_MAX
-from handlers.imports.spreadsheets import PART_ELEMENTS_MAX
+from handlers.imports.reading import ROWS_MAX, ListedPerson, read_list
 from handlers.imports.template import write_template
+from handlers.spreadsheets.cells import FILE_BYTES_MAX, ROW_CHARACTERS_MAX, UnreadableList
+from handlers.spreadsheets.workbooks import PART_ELEMENTS_MAX
 from tests.handlers.imports.files import (
     ANA,
     ANA_READ,

@@ -52,6 +52,7 @@ WORDS = (
     "company_name",
     "line_of_business",
     "street",
+    "card_token",
     "erased_name",
     "erased_email",
     "invited_name",
@@ -94,6 +95,7 @@ NEVER_STORED = (
     "reused_name",
     "refused_row",
     "refused_mail",
+    "refused_token",
 )
 """Given in commands that came to nothing: no sealed form of them stays either."""
 RUTS = ("rut", "company_rut", "invited_rut", "listed_rut", "gone_rut", "director_rut", "linked_rut")
@@ -192,7 +194,14 @@ def fine_lines(cage: Cage) -> list[bytes]:
             monthly_price_minor=9990,
             currency="CLP",
         ),
-        line("ChoosePaymentMethod", owner, **who, means="card", months=1),
+        line(
+            "ChoosePaymentMethod",
+            owner,
+            **who,
+            means="card",
+            months=1,
+            card_token=f"pm_{cage['card_token']}",
+        ),
         line(
             "CapturePayment",
             SYSTEM,
@@ -409,8 +418,16 @@ def refused_lines(cage: Cage) -> list[bytes]:
         "paternal_surname": "Soto",
         "phone": cage["refused_phone"],
     }
-    new = cage.email("new_email")
+    new, erased = cage.email("new_email"), cage.email("erased_email")
     return [
+        line(
+            "ChoosePaymentMethod",
+            {"kind": "person", "who": erased},
+            account=erased,
+            means="card",
+            months=1,
+            card_token=f"pm_{cage['refused_token']}",
+        ),
         line("RegisterUser", ANYBODY, **again, email=new.upper()),
         line("RegisterUser", ANYBODY, **again, email=cage.email("refused_email"), rut=cage["rut"]),
         line("RegisterUser", SYSTEM, **again, email=new, rut=cage["refused_rut"]),
@@ -519,6 +536,8 @@ def faulty_lines(cage: Cage) -> list[bytes]:
             rows=[{"row": 2, "invitee": good | {"role": "user", "rut": wrong_digit}}],
         ),
         line("ChooseTaxDocument", STAFF, account=cage.email(), kind="boleta", address=good),
+        line("ChoosePaymentMethod", STAFF, **faulty_card(cage), means="transfer", months=3),
+        line("ChoosePaymentMethod", STAFF, **faulty_card(cage, "@"), means="card", months=1),
         line("NameContact", STAFF, contract=CONTRACT, name=cage["faulty_name"], email="nobody"),
         line("LinkPerson", STAFF, contract=cage["faulty_name"], **good),
         line("ReceiveMail", SYSTEM, **mail(cage, "sender", cage["faulty_name"])),
@@ -532,6 +551,11 @@ def faulty_lines(cage: Cage) -> list[bytes]:
         json.dumps(cage["faulty_name"]).encode(),
         line("RegisterUser", ANYBODY, **good).replace(b'": "', b'": "\xff'),
     ]
+
+
+def faulty_card(cage: Cage, mark: str = "") -> dict[str, str]:
+    """A card that does not go with the rest, or is none."""
+    return {"account": cage.email("faulty_email"), "card_token": f"pm_{cage['faulty_name']}{mark}"}
 
 
 # ---------------------------------------------------------------- a ledger in use
@@ -579,7 +603,9 @@ def openings(acta: Acta, cage: Cage) -> list[str]:
         except Refused as refusal:
             assert refusal.rule == "A11"  # noqa: PT017  most are opened
     values = " ".join(answer.value.lower() for answer in opened)
-    kept = {name for name in cage.kept if not name.startswith("gone_")}
+    # No event holds the card, so nobody can have it opened.
+    kept = {name for name in cage.kept if not name.startswith("gone_")} - {"card_token"}
+    assert cage["card_token"].lower() not in values
     assert {name for name in kept if cage[name].lower() not in values} == set()
     return [repr(answer) for answer in opened]
 
@@ -808,6 +834,7 @@ def test_the_same_search_without_sealing_finds_each(
     assert any("pg_wal" in place for place in found.files["given_name"])
     assert any("pgsql_tmp" in place for place in found.files["given_name"])
     assert {"ledger.events", "projections.account_history"} <= found.tables["given_name"]
+    assert found.tables["card_token"] == {"vault.payment_tokens"}
 
 
 def test_the_search_finds_every_spelling_and_encoding(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ ALL_PRIVILEGES = (*sorted(WRITE), "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN
 
 MAY_CALL = {
     "acta_application": {
+        "ledger.advance_clock",
         "ledger.append",
         "ledger.insert_snapshots",
         "ledger.next_number",

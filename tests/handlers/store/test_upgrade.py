@@ -15,8 +15,9 @@ from handlers.store.append import Append, Claim, CountedClaim, Limited
 from handlers.store.database import connect
 from handlers.store.embedded import EmbeddedServer
 from handlers.store.event_store import Conflict
+from handlers.store.payment_tokens import KeptToken
 from tests.conftest import TestDatabase
-from tests.handlers.store.stories import envelope, number_of_rows, registered, studied
+from tests.handlers.store.stories import envelope, erase, number_of_rows, registered, studied
 
 STEPS = migrations.migrations()
 
@@ -98,3 +99,9 @@ def test_what_was_written_before_an_upgrade_is_there_and_counts(
                 Append(claimed=[Claim("email", digest, uuid4(), uuid4())]), envelope()
             )
         registered(acta, 4)
+
+        kept = KeptToken(uuid4(), people[0].person, "pm_card_visa")
+        acta.store.append(Append(tokens=[kept]), envelope())
+        assert acta.tokens.of([kept.subscription]) == {kept.subscription: kept.token}
+        erase(acta, people[0])
+        assert acta.tokens.of([kept.subscription]) == {}

@@ -12,7 +12,7 @@ from tests.services.sources import AnyRegistry
 
 
 def test_every_contract_is_registered_once(registry: AnyRegistry, namespace: str) -> None:
-    """Under its subject, of full and transitive compatibility; again, nothing changes."""
+    """Every version under its subject, fully and transitively compatible; again, no change."""
     with SchemaRegistryClient({"url": registry.url}) as client:
         assert_registered_once(client, registry.url, namespace)
 

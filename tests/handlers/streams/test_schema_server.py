@@ -223,12 +223,12 @@ def test_an_id_tells_its_subject_and_version(server: SchemaServer) -> None:
 
 
 def test_a_subject_may_be_written_with_percent_signs(server: SchemaServer) -> None:
-    assert Told(server, "GET", "/subjects/acta%2Eentries.v1%2Dvalue/versions?x=1").json == [1]
+    assert Told(server, "GET", "/subjects/acta%2Eentries.v1%2Dvalue/versions?x=1").json == [1, 2]
 
 
 def test_the_namespace_is_that_of_the_installation() -> None:
     with serving("acta.test-2") as server:
-        assert Told(server, "GET", "/subjects/acta.test-2.entries.v3-value/versions").json == [1]
+        assert Told(server, "GET", "/subjects/acta.test-2.entries.v3-value/versions").json == [1, 2]
         assert Told(server, "GET", f"/subjects/{ENTRIES}/versions").error == (404, 40401)
 
 

@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -13,12 +14,12 @@ from zipfile import ZipFile
 
 from openpyxl import load_workbook
 
-from handlers.imports.rows import FORMULA, Cell, Row, RowFault, UnreadableList, cell_of
+from handlers.spreadsheets.cells import FORMULA, Cell, Row, RowFault, UnreadableList, cell_of
 
 if TYPE_CHECKING:
-    from openpyxl.workbook import Workbook
+    from openpyxl.workbook import Workbook as Book
 
-__all__ = ["Spreadsheet"]
+__all__ = ["Workbook"]
 
 UNPACKED_BYTES_MAX = 200 * 1024 * 1024
 STRINGS_BYTES_MAX = 64 * 1024 * 1024
@@ -45,7 +46,7 @@ _ERROR = Cell(
 
 
 @dataclass(frozen=True, slots=True)
-class Spreadsheet:
+class Workbook:
     """The one visible sheet of a workbook that has content.
 
     Hidden sheets are not looked at. Hidden, filtered and merged cells are read like any others.
@@ -58,10 +59,10 @@ class Spreadsheet:
     sheet: int
 
     @classmethod
-    def open(cls, path: Path) -> "Spreadsheet":
+    def open(cls, path: Path) -> "Workbook":
         """Checks that a workbook can be read in bounded memory, and finds its sheet.
 
-        Two visible sheets with content are refused: to take one of them would leave people out.
+        Two visible sheets with content are refused: to take one of them would leave rows out.
 
         Raises:
             UnreadableList: it is damaged, locked or too large, or has not one sheet with content.
@@ -111,7 +112,7 @@ def _damage_told() -> Generator[None]:
 
 
 @contextmanager
-def _workbook(path: Path) -> Generator["Workbook"]:
+def _workbook(path: Path) -> Generator["Book"]:
     # Opened here, since openpyxl would judge the file by its name.
     with path.open("rb") as file:
         # What openpyxl warns of, such as styles it leaves out, is nothing to a list.
@@ -150,11 +151,19 @@ def _cell(data_type: str, value: object) -> Cell:
         case "b":
             return _BOOLEAN
         case "d":
-            return _DATE
+            return replace(_DATE, value=_day(value))
         case "n":
-            return cell_of(_digits(value))
+            digits = _digits(value)
+            return replace(cell_of(digits), value=Decimal(digits))
         case _:
             return cell_of(str(value))
+
+
+def _day(value: object) -> date | None:
+    """The day of a date, with or without a time; None of a time alone."""
+    if isinstance(value, datetime):
+        return value.date()
+    return value if isinstance(value, date) else None
 
 
 def _digits(number: object) -> str:
@@ -185,7 +194,7 @@ def _check_parts(archive: ZipFile) -> None:
 
 def _too_large() -> UnreadableList:
     return UnreadableList(
-        "the workbook holds far more than a list of people",
+        "the workbook holds far more than a list",
         remedy="Copy the list alone into a new workbook.",
     )
 

@@ -3,13 +3,12 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from handlers.imports.columns import field_of
-from handlers.imports.rows import ROW_CHARACTERS_MAX, Row, UnreadableList, cell_of
+from handlers.spreadsheets.cells import ROW_CHARACTERS_MAX, Row, UnreadableList, cell_of
 
 __all__ = ["TextFile"]
 
@@ -32,8 +31,13 @@ class TextFile:
     separator_line: bool
 
     @classmethod
-    def open(cls, path: Path) -> "TextFile":
+    def open(cls, path: Path, is_column: Callable[[str], bool]) -> "TextFile":
         """Decides how a file is written: its encoding from all of it, the rest from its beginning.
+
+        Args:
+            path: the file.
+            is_column: whether a header names a known column; the delimiter is the one that gives
+                the most of them.
 
         Raises:
             UnreadableList: it is no text, or in two encodings.
@@ -45,7 +49,7 @@ class TextFile:
                 return cls(path, encoding, announced[1], separator_line=True)
             while line and not line.strip():
                 line = _first_line(file)
-        return cls(path, encoding, _delimiter(line), separator_line=False)
+        return cls(path, encoding, _delimiter(line, is_column), separator_line=False)
 
     def rows(self) -> Iterator[Row]:
         """Every row, also a blank one.
@@ -57,7 +61,7 @@ class TextFile:
             if self.separator_line:
                 _first_line(file)
             lines = _Lines(file)
-            # Strict: a quotation mark out of place would join rows, or people, unseen.
+            # Strict: a quotation mark out of place would join rows unseen.
             reader = csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True, strict=True)
             while (texts := _next(reader, lines.row)) is not None:
                 yield Row(lines.row, tuple(map(cell_of, texts)))
@@ -116,10 +120,10 @@ def _first_line(file: TextIO) -> str:
     return file.readline(ROW_CHARACTERS_MAX)
 
 
-def _delimiter(line: str) -> str:
+def _delimiter(line: str, is_column: Callable[[str], bool]) -> str:
     def known_columns(delimiter: str) -> tuple[int, int]:
         headers = next(csv.reader([line or "\n"], delimiter=delimiter, skipinitialspace=True))
-        return sum(field_of(header) is not None for header in headers), len(headers)
+        return sum(map(is_column, headers)), len(headers)
 
     return max(DELIMITERS, key=known_columns)
 

@@ -1,28 +1,20 @@
-"""What a list of people is made of, whatever kind of file it came in."""
+"""What a list is made of, whatever kind of file it came in."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Protocol
 
 from handlers.faults import InvalidInput
 
 __all__ = [
-    "CELL_CHARACTERS_MAX",
-    "FILE_BYTES_MAX",
-    "ROWS_MAX",
-    "ROW_CHARACTERS_MAX",
-    "Cell",
-    "ListedPerson",
-    "Row",
-    "RowFault",
-    "Source",
-    "UnreadableList",
-    "cell_of",
-]
+    "CELL_CHARACTERS_MAX", "FILE_BYTES_MAX", "ROW_CHARACTERS_MAX", "Cell", "Row", "RowFault",
+    "Source", "UnreadableList", "cell_of",
+]  # fmt: skip
 
 FILE_BYTES_MAX = 20 * 1024 * 1024
-ROWS_MAX = 100_000
 ROW_CHARACTERS_MAX = 10_000
 CELL_CHARACTERS_MAX = 1_000
 
@@ -45,27 +37,17 @@ class RowFault:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedPerson:
-    """A row as it stands in the file.
+class Cell:
+    """A cell: its text, or what is wrong with it.
 
     Attributes:
-        row: its number as a spreadsheet program shows it, from 1.
-        values: by field; empty where the cell is empty or at fault. Space around a text is taken
-            off, a line break within becomes a space, and characters that nobody sees are left out.
-        faults: what reading alone found.
+        value: the number or the day that a workbook keeps there; a day is at fault where a text
+            is wanted, since a spreadsheet program may have made it out of one.
     """
-
-    row: int
-    values: Mapping[str, str]
-    faults: tuple[RowFault, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell: its text, or what is wrong with it."""
 
     text: str = ""
     fault: RowFault | None = None
+    value: Decimal | date | None = None
 
     @property
     def blank(self) -> bool:
@@ -109,9 +91,7 @@ FORMULA = Cell(
 )
 TOO_LONG = Cell(
     fault=RowFault(
-        None,
-        f"is longer than {CELL_CHARACTERS_MAX} characters",
-        "Write one value of one person in a cell.",
+        None, f"is longer than {CELL_CHARACTERS_MAX} characters", "Write one value in a cell."
     )
 )
 CONTROL_CHARACTERS = Cell(
@@ -127,7 +107,11 @@ LOST_CHARACTERS = Cell(
 
 
 def cell_of(text: str) -> Cell:
-    """A cell in which a text stands."""
+    """A cell in which a text stands.
+
+    Space around it is taken off, a line break within becomes a space, and characters that nobody
+    sees are left out.
+    """
     if len(text) > CELL_CHARACTERS_MAX:
         return TOO_LONG
     if _CONTROL.search(text):

@@ -72,10 +72,15 @@ GatewayReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-
 
 CardToken = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{2,127}$"),
+    StringConstraints(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{2,}(:[A-Za-z][A-Za-z0-9_-]{2,})?$", max_length=128
+    ),
     AfterValidator(_no_card_number),
 ]
-"""What the gateway calls a card, such as ``pm_1Q0PsIJvEtkwdCNYMSaVuRz6``; never its number."""
+"""What the gateway calls a card, such as ``pm_1Q0PsIJvEtkwdCNYMSaVuRz6``; never its number.
+
+Where the gateway keeps cards by customer, the customer before it: ``cus_…:pm_…``.
+"""
 
 CompanyText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 """A name, a line of business or an address on a factura (S11)."""

@@ -114,10 +114,12 @@ class StripeGateway:
             return self._outcome(order, known)
         if order.token is None:
             return Declined(DeclineReason.NO_CARD)
+        customer, _, card = order.token.rpartition(":")
         asked = {
             "amount": order.amount_minor,
             "currency": order.currency.value.lower(),
-            "payment_method": order.token,
+            **({"customer": customer} if customer else {}),
+            "payment_method": card,
             "confirm": "true",
             "off_session": "true",
             "metadata[payment]": order.payment,
@@ -272,7 +274,7 @@ def _not_charged(answer: "Answer") -> Declined:
     problem = answer.error()
     if answer.status == DECLINED and problem.type == "card_error":
         return Declined(decline_reason(problem.code, problem.decline_code))
-    if problem.param == "payment_method":
+    if problem.param in ("payment_method", "customer"):
         # Whatever is wrong with one card, others are charged all the same.
         missing = problem.code == "resource_missing"
         return Declined(DeclineReason.NO_CARD if missing else DeclineReason.CARD_REFUSED)

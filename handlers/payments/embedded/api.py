@@ -36,7 +36,7 @@ METADATA_MAX = 50
 TEXT_MAX = 500
 LIKE_A_CARD_NUMBER = re.compile(r"[0-9](?:[ _-]*[0-9]){11,18}")
 SEARCH = re.compile(r"metadata\['payment'\]:'([^']*)'")
-CHARGE_FIELDS = {"amount", "currency", "payment_method", "confirm", "off_session"}
+CHARGE_FIELDS = {"amount", "currency", "customer", "payment_method", "confirm", "off_session"}
 REFUND_FIELDS = {"payment_intent", "amount"}
 MESSAGES = {
     "insufficient_funds": "Your card has insufficient funds.",
@@ -220,6 +220,8 @@ class Api:
             raise Refused(
                 "resource_missing", "No such PaymentMethod", param="payment_method"
             )  # fmt: skip
+        if not fields.get("customer", "cus_").startswith("cus_"):
+            raise Refused("resource_missing", "No such customer", param="customer")
         attempt = asked.metadata.get("attempt", "1")
         code = card.decline_of(int(attempt) if attempt.isdecimal() else 1)
         if (fault := self._faults.first({FaultKind.DECLINE}, asked)) is not None:

@@ -217,6 +217,13 @@ def test_a_key_that_cannot_be_sent_is_a_fault_that_does_not_tell_it(key: str) ->
     assert "cret" not in f"{fault.value}{fault.value.remedy}".replace("secret key", "")
 
 
+def test_a_card_is_charged_for_its_customer(desk: Desk) -> None:
+    """Where the gateway keeps cards by customer, the token names both."""
+    assert isinstance(desk.asks.charge(charge(token="cus_8Fj3:pm_card_visa")), Captured)
+    nobody = desk.asks.charge(charge(token="somebody:pm_card_visa"))
+    assert nobody == Declined(DeclineReason.NO_CARD)
+
+
 def test_a_charge_that_the_gateway_finds_too_large_is_declined(desk: Desk) -> None:
     order = charge(amount_minor=100_000_000)
     assert desk.asks.charge(order) == Declined(DeclineReason.OTHER)

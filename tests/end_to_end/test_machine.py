@@ -175,7 +175,18 @@ class NaiveAccount:
         )  # fmt: skip
         if not payments:
             return [*suspended, "S3"]
+        if self._is_being_renewed(told, payments[-1][2], at):
+            return suspended
         return [*suspended, "S4" if course == "EndSubscription" else "S5"]
+
+    def _is_being_renewed(self, told: Sequence[str], end: datetime, at: datetime) -> bool:
+        """On the day after what a card paid for it is charged anew, unless it was ended."""
+        last = _last(
+            told, "CapturePayment", "EndSubscription", "ResumeSubscription", "LapseSubscription",
+            "ReactivateSubscription",
+        )  # fmt: skip
+        goes_on = last in ("CapturePayment", "ResumeSubscription")
+        return goes_on and end <= at < _midnight(end.date() + timedelta(days=1))
 
 
 def _midnight(day: date) -> datetime:

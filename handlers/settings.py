@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -109,6 +110,15 @@ class Settings(BaseSettings):
     def charging(self) -> ChargingTerms:
         """What is set about charges (S5, S8)."""
         return ChargingTerms(self.retry_days, self.price_notice_days)
+
+    @property
+    def charges_real_money(self) -> bool:
+        """Whether a gateway is set that is neither on this machine nor asked with a test key."""
+        if self.gateway_url is None:
+            return False
+        host = urlsplit(self.gateway_url).hostname
+        key = self.gateway_key.get_secret_value() if self.gateway_key else ""
+        return host not in ("127.0.0.1", "::1", "localhost") and not key.startswith("sk_test_")
 
     @property
     def desk_emails(self) -> tuple[str, ...]:

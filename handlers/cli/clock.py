@@ -44,7 +44,8 @@ def tick(
 
     Without --until it is now, and all that is due is dated now. With it the clock is played: each
     thing is done as at the instant from which it is due, in their order, and what follows from it
-    comes in its turn; a year can be played at once. An instant before the last one is refused.
+    comes in its turn; a year can be played at once. An instant before the last one is refused, and
+    one that has not come yet where the gateway would take real money.
 
     Any number may run at the same time, and whatever is killed is taken up by the next.
     ACTA_GATEWAY_URL names the gateway that charges cards; without one, charges and refunds wait.
@@ -60,8 +61,14 @@ def tick(
             remedy="Play the clock with --until, or keep up with it with --loop.",
         )
     instant = read_instant(until, option="--until")
+    settings = read_settings()
+    if settings.charges_real_money and instant > datetime.now(UTC):
+        raise InvalidInput(
+            "--until has not come yet, and cards would be charged before their day",
+            remedy="Play it ahead with a gateway on this machine (acta gateway), or a test key.",
+        )
     with ExitStack() as stack:
-        acta = stack.enter_context(open_ledger(read_settings()))
+        acta = stack.enter_context(open_ledger(settings))
         clock = Clock(acta.ledger, acta.store, acta.due, acta.tokens, acta.gateway)
         stack.enter_context(ended_by_signals(clock.stop))
         if loop:

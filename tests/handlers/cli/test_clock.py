@@ -124,6 +124,22 @@ def test_a_wrong_key_is_told(
     assert "sk_test" not in ended.said
 
 
+@pytest.mark.rule("S5", "S6")
+def test_real_cards_are_not_charged_before_their_day(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock is played ahead with a gateway on this machine, or with a test key."""
+    ahead = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    monkeypatch.setenv("ACTA_GATEWAY_URL", "https://gateway.example.com")
+    monkeypatch.setenv("ACTA_GATEWAY_KEY", "sk_live_key")
+    ended = terminal("tick", "--until", ahead)
+    assert ended.status == 2
+    assert "before their day" in ended.err
+    monkeypatch.setenv("ACTA_GATEWAY_KEY", KEY)
+    terminal("project", "--once")
+    assert terminal("tick", "--until", ahead).status == 0
+
+
 def test_both_kinds_of_time_do_not_go_together(terminal: Terminal) -> None:
     """It is played, or keeps up with the clock."""
     ended = terminal("tick", "--until", UNTIL, "--loop")

@@ -37,6 +37,9 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.num.partitions=1
 # 128 MiB of the heap otherwise
 log.cleaner.dedupe.buffer.size=8388608
+# what is too old to keep goes at once, not by chance in one run of the tests in a hundred
+log.initial.task.delay.ms=500
+log.retention.check.interval.ms=500
 """
 
 # Later lines win over earlier ones.

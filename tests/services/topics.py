@@ -72,13 +72,16 @@ def create_topic(
     partitions: int = 1,
     config: Mapping[str, str] | None = None,
 ) -> None:
-    """Makes a topic.
+    """Makes a topic, which keeps its records for ever unless its properties say otherwise.
+
+    Records of tests bear instants of long ago, and would be old enough to go as soon as they came.
 
     Raises:
         KafkaException: the broker refuses.
     """
     client = AdminClient({"bootstrap.servers": bootstrap_servers})
-    wanted = NewTopic(name, partitions, replication_factor=-1, config=dict(config or {}))
+    kept = {"retention.ms": "-1", **(config or {})}
+    wanted = NewTopic(name, partitions, replication_factor=-1, config=kept)
     client.create_topics([wanted])[name].result(timeout=30)
 
 

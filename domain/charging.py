@@ -37,6 +37,7 @@ from domain.subscription_state import (
     Charge,
     ChargingTerms,
     GatewayReference,
+    NextPayment,
     PaymentMethod,
     PlanCode,
     PlanTerms,
@@ -44,6 +45,7 @@ from domain.subscription_state import (
     SubscriptionCommand,
     SubscriptionStanding,
     lapsed,
+    next_payment,
     next_period,
     notice,
     refuse_if_step_missing,
@@ -150,29 +152,24 @@ def request_charge(subscription: Subscription, about: About) -> Sequence[Subscri
     refuse_while_a_charge_is_open(subscription)
     if not renews_by_card(subscription, about.occurred_at):
         refuse_unless_in_steps_or_active(subscription, about.occurred_at)
-    refuse_if_step_missing(subscription, before="payment")
-    # The steps are complete, or were refused above.
-    assert subscription.tax_document  # noqa: S101  narrows a type, no more
-    assert subscription.method  # noqa: S101  narrows a type, no more
-    refuse_unless_by_card(subscription.method)
+    due = _payment_after_all_steps(subscription, about)
+    refuse_unless_by_card(due.method)
     refuse_before_its_day(subscription, about)
-    days = next_period(subscription, subscription.method, about.occurred_at)
-    terms = _terms_on(subscription, days.first_day)
-    attempt, payment = _next_attempt(subscription, about.subscription, days.first_day)
+    attempt, payment = _next_attempt(subscription, about.subscription, due.days.first_day)
     return [
         ChargeRequested(
             **about.facts(),
             payment=payment,
             attempt=attempt,
-            amount_minor=terms.monthly_price_minor * subscription.method.months,
-            currency=terms.currency,
-            means=subscription.method.means,
-            plan=terms.plan,
-            price_version=terms.price_version,
-            period_from=days.first_day,
-            period_to=days.last_day,
+            amount_minor=due.amount_minor,
+            currency=due.terms.currency,
+            means=due.method.means,
+            plan=due.terms.plan,
+            price_version=due.terms.price_version,
+            period_from=due.days.first_day,
+            period_to=due.days.last_day,
             time_zone=subscription.time_zone,
-            tax_document=subscription.tax_document,
+            tax_document=due.tax_document,
         )
     ]
 
@@ -233,18 +230,10 @@ def _capture_transfer(
     renewed = renews_by_card(subscription, about.occurred_at)
     if not renewed and not came_in_before_the_end(subscription, about.occurred_at):
         refuse_unless_in_steps_or_active(subscription, about.occurred_at)
-    refuse_if_step_missing(subscription, before="payment")
+    due = _payment_after_all_steps(subscription, about)
     refuse_known_payment(subscription, command.payment)
-    # The steps are complete, or were refused above.
-    assert subscription.tax_document  # noqa: S101  narrows a type, no more
-    assert subscription.method  # noqa: S101  narrows a type, no more
-    days = next_period(subscription, subscription.method, about.occurred_at)
-    terms = _terms_on(subscription, days.first_day)
     refuse_wrong_amount(
-        command.amount_minor,
-        command.currency,
-        terms.monthly_price_minor * subscription.method.months,
-        terms.currency,
+        command.amount_minor, command.currency, due.amount_minor, due.terms.currency
     )
     return [
         PaymentCaptured(
@@ -253,16 +242,16 @@ def _capture_transfer(
             payer=about.person,
             amount_minor=command.amount_minor,
             currency=command.currency,
-            means=subscription.method.means,
-            plan=terms.plan,
-            price_version=terms.price_version,
-            period_from=days.first_day,
-            period_to=days.last_day,
+            means=due.method.means,
+            plan=due.terms.plan,
+            price_version=due.terms.price_version,
+            period_from=due.days.first_day,
+            period_to=due.days.last_day,
             time_zone=subscription.time_zone,
             gateway_reference=command.gateway_reference,
-            tax_document=subscription.tax_document,
+            tax_document=due.tax_document,
         ),
-        _receipt(subscription, about, command.payment, days),
+        _receipt(subscription, about, command.payment, due.days),
     ]
 
 
@@ -447,7 +436,8 @@ def announce_price(
             f"a price is announced {charging.notice_days} days before it holds",
             remedy=f"Let it hold from {first_possible.isoformat()} on, or later.",
         )
-    former = _terms_on(subscription, command.effective_from)
+    former = subscription.terms_on(command.effective_from)
+    assert former  # noqa: S101  there is a price, or it was refused above
     return [
         PriceAnnounced(
             **about.facts(),
@@ -593,10 +583,11 @@ def refuse_former_price(terms: PlanTerms, subscription: Subscription) -> None:
         )
 
 
-def _terms_on(subscription: Subscription, first_day: date) -> PlanTerms:
-    terms = subscription.terms_on(first_day)
-    assert terms  # noqa: S101  the steps are complete, or were refused before
-    return terms
+def _payment_after_all_steps(subscription: Subscription, about: About) -> NextPayment:
+    refuse_if_step_missing(subscription, before="payment")
+    due = next_payment(subscription, about.occurred_at)
+    assert due  # noqa: S101  the steps are complete, or were refused above
+    return due
 
 
 def _next_attempt(subscription: Subscription, stream: UUID, first_day: date) -> tuple[int, UUID]:

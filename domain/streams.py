@@ -3,12 +3,18 @@
 from datetime import date
 from uuid import UUID, uuid5
 
-__all__ = ["contract_link_of", "notice_of", "payment_of", "subscription_of"]
+__all__ = ["contract_link_of", "notice_of", "paid_by", "payment_of", "subscription_of"]
 
 
 def subscription_of(account: UUID) -> UUID:
     """The subscription of an individual account: it keeps one id through all lapses (A6)."""
     return uuid5(account, "subscription")
+
+
+def paid_by(payer: str) -> UUID:
+    """The subscription that ``account:ID`` or ``plan:ID`` pays for; a plan is one itself (S10)."""
+    kind, _, known_as = payer.partition(":")
+    return UUID(known_as) if kind == "plan" else subscription_of(UUID(known_as))
 
 
 def contract_link_of(contract: UUID, person: UUID) -> UUID:

@@ -214,7 +214,7 @@ class PaymentCaptured(SubscriptionFact):
     @property
     def persons(self) -> tuple[UUID, ...]:
         """The holder of the subscription, and the payer."""
-        return (self.person,) if self.payer == self.person else (self.person, self.payer)
+        return _both(self.person, self.payer)
 
 
 class ChargeRequested(SubscriptionFact):
@@ -355,7 +355,7 @@ class RefundRequested(SubscriptionFact):
     @property
     def persons(self) -> tuple[UUID, ...]:
         """The holder of the subscription, and the payer."""
-        return (self.person,) if self.payer == self.person else (self.person, self.payer)
+        return _both(self.person, self.payer)
 
 
 class PaymentRefunded(SubscriptionFact):
@@ -393,7 +393,7 @@ class PaymentRefunded(SubscriptionFact):
     @property
     def persons(self) -> tuple[UUID, ...]:
         """The holder of the subscription, and the payer."""
-        return (self.person,) if self.payer == self.person else (self.person, self.payer)
+        return _both(self.person, self.payer)
 
 
 class RefundFailed(SubscriptionFact):
@@ -458,6 +458,10 @@ class SubscriptionLapsed(SubscriptionFact):
 
 class SubscriptionReactivated(SubscriptionFact):
     """The steps begin anew after a lapse; id and history stay (A6)."""
+
+
+def _both(holder: UUID, payer: UUID) -> tuple[UUID, ...]:
+    return (holder,) if payer == holder else (holder, payer)
 
 
 SubscriptionEvent = (

@@ -49,10 +49,10 @@ from domain.subscription_facts import (
 
 __all__ = [
     "About", "AboutFacts", "AnnouncedPrice", "CapturedPayment", "CardToken", "Charge",
-    "ChargingTerms", "CompanyText", "GatewayReference", "PastDue", "PaymentMethod", "PlanCode",
-    "PlanTerms", "Refund", "RefundStanding", "Subscription", "SubscriptionCommand",
+    "ChargingTerms", "CompanyText", "GatewayReference", "NextPayment", "PastDue", "PaymentMethod",
+    "PlanCode", "PlanTerms", "Refund", "RefundStanding", "Subscription", "SubscriptionCommand",
     "SubscriptionStanding", "SubscriptionSurroundings", "evolve", "known_plan", "lapsed",
-    "next_period", "notice", "refuse_if_step_missing", "refuse_known_payment",
+    "next_payment", "next_period", "notice", "refuse_if_step_missing", "refuse_known_payment",
     "refuse_unless_in_steps_or_active", "refuse_unless_staff", "refuse_unless_started",
     "refuse_wrong_amount", "renews_by_card", "subscription_decider",
 ]  # fmt: skip
@@ -614,6 +614,38 @@ def next_period(subscription: Subscription, method: PaymentMethod, at: datetime)
     """
     anchor = subscription.anchor or _first_unpaid_day(subscription, at)
     return period(anchor, months_before=subscription.months_paid, months=method.months)
+
+
+@dataclass(frozen=True, slots=True)
+class NextPayment:
+    """What the next payment pays for, and what it has to be.
+
+    Attributes:
+        days: that it pays for.
+        terms: the plan and its price for those days.
+        method: by which it is made.
+        tax_document: the kind of tax document that it gets.
+    """
+
+    days: Period
+    terms: PlanTerms
+    method: PaymentMethod
+    tax_document: TaxDocumentKind
+
+    @property
+    def amount_minor(self) -> int:
+        """The price of the period in minor units (S5)."""
+        return self.terms.monthly_price_minor * self.method.months
+
+
+def next_payment(subscription: Subscription, at: datetime) -> NextPayment | None:
+    """The payment that would be made at an instant; None while a step is missing (S1, S5)."""
+    method, tax_document = subscription.method, subscription.tax_document
+    if method is None or tax_document is None:
+        return None
+    days = next_period(subscription, method, at)
+    terms = subscription.terms_on(days.first_day)
+    return NextPayment(days, terms, method, tax_document) if terms is not None else None
 
 
 def renews_by_card(subscription: Subscription, at: datetime) -> bool:

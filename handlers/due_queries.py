@@ -8,7 +8,7 @@ from datetime import datetime
 
 from domain.due import DueKind
 from handlers.snapshots import ANYTHING, Knowledge, Snapshots
-from projections.due import DueLine, DuePlace, DueWork, due_lines, next_due_at
+from projections.due import DueLine, DuePlace, DueWork, due_lines
 from projections.parked import is_degraded
 
 __all__ = ["DueLine", "DueList", "DuePlace", "DueQueries"]
@@ -70,12 +70,3 @@ class DueQueries:
         shown = lines[:limit]
         next_after = shown[-1].place if len(shown) < len(lines) else None
         return DueList(until, shown, next_after, position, degraded)
-
-    def next_at(self, knowledge: Knowledge = ANYTHING) -> datetime | None:
-        """From when the first thing is due; None where nothing ever is.
-
-        Raises:
-            PositionBeyondHead, DeadlinePassed, DatabaseUnavailable: as ``due``.
-        """
-        with self._snapshots.of(DueWork, knowledge) as (connection, _):
-            return next_due_at(connection)

@@ -37,7 +37,7 @@ from domain.subscription import Subscription, SubscriptionFact, subscription_dec
 from domain.subscription_state import RefundStanding
 from projections.projection import Projection, Table
 
-__all__ = ["DueLine", "DuePlace", "DueWork", "due_lines", "next_due_at"]
+__all__ = ["DueLine", "DuePlace", "DueWork", "due_lines"]
 
 # ---------------------------------------------------------------- tables
 
@@ -339,9 +339,3 @@ def due_lines(
         "limit": limit,
     }
     return tuple(rows.execute(_LINES, asked).fetchall())
-
-
-def next_due_at(connection: Connection) -> datetime | None:
-    """From when the first thing is due; None where nothing ever is."""
-    row = connection.execute("SELECT min(due_at) FROM projections.due_work").fetchone()
-    return row[0] if row else None

@@ -15,10 +15,10 @@ from uuid import UUID
 from domain.actor import Actor
 from domain.authority import refuse_unless_may_give
 from domain.calendar import start_of_day
-from domain.money import Currency, format_money
+from domain.money import format_money
 from domain.refusal import Refused
-from domain.streams import subscription_of
-from domain.subscription import CapturePayment, PaymentMeans, Subscription, next_period
+from domain.streams import paid_by
+from domain.subscription import CapturePayment, PaymentMeans, Subscription, next_payment
 from handlers.faults import Fault
 from handlers.ledger import Ledger
 from handlers.store.event_store import EventStore
@@ -169,9 +169,7 @@ class _Run:
     def _captured(
         self, untold: TransferAnswer, transfer: Transfer, payment: UUID, payer: str
     ) -> TransferAnswer:
-        kind, _, known_as = payer.partition(":")
-        stream = UUID(known_as) if kind == "plan" else subscription_of(UUID(known_as))
-        subscription = self._books.subscription(stream)
+        subscription = self._books.subscription(paid_by(payer))
         if fault := _wrong_day(transfer, subscription, self._at):
             return _with_fault(untold, TransferOutcome.FAULTY, fault)
         command = CapturePayment(
@@ -231,10 +229,10 @@ def _refused(
     untold: TransferAnswer, refusal: Refused, subscription: Subscription, command: CapturePayment
 ) -> TransferAnswer:
     fault = TransferFault(refusal.message, refusal.remedy, rule=refusal.rule)
-    priced = _price(subscription, command.at) if refusal.rule == "S5" else None
-    if priced is None:
+    due = next_payment(subscription, command.at) if refusal.rule == "S5" else None
+    if due is None:
         return _with_fault(untold, TransferOutcome.REFUSED, fault)
-    price_minor, currency, days = priced
+    price_minor, currency = due.amount_minor, due.terms.currency
     if currency is not command.currency:
         outcome = TransferOutcome.FOREIGN
     elif command.amount_minor > price_minor:
@@ -244,24 +242,14 @@ def _refused(
     else:
         return _with_fault(untold, TransferOutcome.REFUSED, fault)
     came_in = format_money(command.amount_minor, command.currency)
+    price = format_money(price_minor, currency)
+    days = f"{due.days.first_day} to {due.days.last_day}"
     fault = replace(
-        fault, message=f"{came_in} came in, and {days} cost {format_money(price_minor, currency)}",
+        fault, message=f"{came_in} came in, and {days} cost {price}",
         remedy="Agree with the payer: give the money back, have them transfer the whole price, or"
         " confirm the plan or the months that it pays for; then import again.",
     )  # fmt: skip
     return _with_fault(untold, outcome, fault)
-
-
-def _price(subscription: Subscription, at: datetime) -> tuple[int, Currency, str] | None:
-    """What the period costs that a transfer would pay for, and which one that is."""
-    if subscription.method is None:
-        return None
-    days = next_period(subscription, subscription.method, at)
-    terms = subscription.terms_on(days.first_day)
-    if terms is None:
-        return None
-    price_minor = terms.monthly_price_minor * subscription.method.months
-    return price_minor, terms.currency, f"{days.first_day} to {days.last_day}"
 
 
 # ---------------------------------------------------------------- what stands in the way

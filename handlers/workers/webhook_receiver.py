@@ -14,7 +14,7 @@ from uuid import UUID
 
 from domain.actor import Actor, ActorKind
 from domain.money import Currency
-from domain.streams import subscription_of
+from domain.streams import paid_by
 from domain.subscription import (
     ChargeRequested,
     PaymentCaptured,
@@ -136,8 +136,7 @@ class WebhookReceiver:
 
     def _on_record(self, report: Report) -> tuple[Request | None, Outcome | None]:
         """What was asked for, and what is known to have become of it."""
-        kind, _, known_as = report.account.partition(":")
-        stream = UUID(known_as) if kind == "plan" else subscription_of(UUID(known_as))
+        stream = paid_by(report.account)
         requests: list[Request] = []
         outcomes: list[Outcome] = []
         for recorded in self._store.streams([stream])[stream]:

@@ -64,7 +64,6 @@ def test_a_card_is_due_at_the_start_of_the_first_day_that_is_not_paid_for(story:
     assert (answer.until, answer.position) == (RENEWAL, story.acta.store.head())
     assert (answer.next_after, answer.degraded) == (None, False)
     assert due(story, RENEWAL - AN_INSTANT).lines == ()
-    assert story.acta.due.next_at() == RENEWAL
 
 
 @pytest.mark.rule("S4", "S5", "A10")
@@ -77,7 +76,6 @@ def test_what_is_on_record_is_due_no_longer(story: Story) -> None:
     assert kinds(due(story)) == ["lapse"]
     story.ask(LapseSubscription(at=RENEWAL, account=member.who), SYSTEM)
     assert due(story).lines == ()
-    assert story.acta.due.next_at() is None
 
 
 @pytest.mark.rule("S10", "I6", "C3")

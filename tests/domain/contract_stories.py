@@ -1,10 +1,10 @@
 """The contracts, documents and links that the tests of access tell about: Ana works for another."""
 
 from datetime import date, datetime
-from typing import TypedDict
 from uuid import UUID
 
 from domain.contract import (
+    AboutContract,
     ContactNamed,
     ContractEnded,
     ContractEndReason,
@@ -21,6 +21,7 @@ from domain.contract import (
     ValidatorNamed,
 )
 from domain.contract_link import (
+    AboutLink,
     InformationDocumentDownloaded,
     InformationDocumentMarkedAsRead,
     PersonLinked,
@@ -44,20 +45,6 @@ RISK = "work_at_height"
 ROLE = "site_manager"
 FIRST_DAY = date(2025, 1, 1)
 LAST_DAY = date(2025, 12, 31)
-
-
-class AboutContract(TypedDict):
-    """What every fact about a contract carries."""
-
-    contract: UUID
-    person: UUID
-    occurred_at: datetime
-
-
-class AboutLink(AboutContract):
-    """What every fact about a person under a contract carries."""
-
-    account: UUID
 
 
 def of_contract(at: datetime, contract: UUID = CONTRACT) -> AboutContract:

@@ -33,6 +33,7 @@ from handlers.store.embedded import EmbeddedServer
 from handlers.store.mapper import to_recorded
 from tests.conftest import TestDatabase, new_database
 from tests.end_to_end.log_comparison import compare_logs, compare_receipts, read_log
+from tests.handlers.beside import two_ledgers
 from tests.handlers.outages import away
 from tests.handlers.store.proxy import LossyProxy
 from tests.handlers.store.waiting import sessions_waiting, wait_until
@@ -214,22 +215,13 @@ def test_whoever_may_not_give_one_is_refused(story: Story) -> None:
 
 def test_a_conflict_of_one_has_each_decided_anew(database: TestDatabase) -> None:
     """Somebody ends one of the subscriptions between the decision and the append."""
-    meanwhile: list[Callable[[], object]] = []
-
-    def reached(point: str) -> None:
-        if point == "before append" and meanwhile:
-            meanwhile.pop()()
-
-    with (
-        open_ledger(database.settings(), reached=reached) as acta,
-        open_ledger(database.settings()) as other,
-    ):
-        story, beside = Story(acta), Story(other)
+    with two_ledgers(database) as two:
+        story, beside = Story(two.acta), Story(two.other)
         payers = subscribers(story)
         end = EndSubscription(at=BEGINNING, account=payers[4].who)
-        meanwhile.append(lambda: beside.ask(end, payers[4].itself))
+        two.meanwhile(lambda: beside.ask(end, payers[4].itself))
 
-        given = answers(acta, charges(payers))
+        given = answers(two.acta, charges(payers))
 
         refused = [answer.refusal and answer.refusal.rule for answer in given]
         assert refused == [None, None, None, None, "A6", None]

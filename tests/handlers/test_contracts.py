@@ -59,11 +59,12 @@ from domain.event import Event
 from domain.invitation import InviteeErased
 from domain.subscription import StartSubscription
 from handlers.commands.situation import contract_link_of
-from handlers.composition import Acta, open_ledger
+from handlers.composition import Acta
 from handlers.ledger import Receipt
 from handlers.store.database import connect
 from handlers.store.directory import Directory
 from tests.conftest import TestDatabase
+from tests.handlers.beside import two_ledgers
 from tests.handlers.store.refolded_claims import held_by_log, held_in_database
 from tests.handlers.stories import (
     ANA,
@@ -695,23 +696,14 @@ def test_whoever_registers_while_they_are_named_is_one_person(
     database: TestDatabase, first: str
 ) -> None:
     """Whichever is written first: by their e-mail they act for the holder."""
-    meanwhile: list[Callable[[], object]] = []
-
-    def reached(point: str) -> None:
-        if point == "before append" and meanwhile:
-            meanwhile.pop()()
-
-    with (
-        open_ledger(database.settings(), reached=reached) as acta,
-        open_ledger(database.settings()) as other,
-    ):
-        story, beside = Story(acta), Story(other)
+    with two_ledgers(database) as two:
+        story, beside = Story(two.acta), Story(two.other)
         naming, registering = opening(contact_email=BRUNO), registration(BRUNO, at=LATER)
         if first == "named":
-            meanwhile.append(lambda: beside.ask(naming, MANAGER))
+            two.meanwhile(lambda: beside.ask(naming, MANAGER))
             story.ask(registering, SOMEBODY)
         else:
-            meanwhile.append(lambda: beside.ask(registering, SOMEBODY))
+            two.meanwhile(lambda: beside.ask(registering, SOMEBODY))
             story.ask(naming, MANAGER)
         contact = SignedContract(naming.contract, person_at(BRUNO))
         assert story.ask(linking(contact, address(1)), contact.contact).events

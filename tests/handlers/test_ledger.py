@@ -40,6 +40,7 @@ from handlers.composition import Acta, open_ledger
 from handlers.faults import CommandIdReused
 from handlers.ledger import Receipt
 from tests.conftest import TestDatabase
+from tests.handlers.beside import two_ledgers
 from tests.handlers.stories import (
     ANA,
     ANA_RUT,
@@ -140,23 +141,14 @@ def test_what_an_actor_may_not_give_is_refused_and_kept(story: Story) -> None:
 @pytest.mark.rule("A4")
 def test_a_refusal_rests_on_what_still_is_so_when_it_is_kept(database: TestDatabase) -> None:
     """The cause was mended between the decision and its receipt, so it is decided anew."""
-    meanwhile: list[Callable[[], object]] = []
-
-    def reached(point: str) -> None:
-        if point == "before append" and meanwhile:
-            meanwhile.pop()()
-
-    with (
-        open_ledger(database.settings(), reached=reached) as acta,
-        open_ledger(database.settings()) as other,
-    ):
-        member = Story(acta).register()
-        beside = Story(other)
+    with two_ledgers(database) as two:
+        member = Story(two.acta).register()
+        beside = Story(two.other)
         beside.ask(SetPassword(at=BEGINNING, account=member.who), member.itself)
         confirm = ConfirmPhone(at=BEGINNING, account=member.who)
-        meanwhile.append(lambda: beside.ask(confirm, SYSTEM))
+        two.meanwhile(lambda: beside.ask(confirm, SYSTEM))
         start = StartSubscription(at=BEGINNING, account=member.who)
-        assert topics(Story(acta).ask(start, member.itself)) == [
+        assert topics(Story(two.acta).ask(start, member.itself)) == [
             "subscription.SubscriptionStarted.v2"
         ]
 

@@ -37,6 +37,7 @@ from handlers.store.key_folder import KeyFolder
 from handlers.store.sealing import FORMAT, AesGcmSiv, NotOpened, read_header
 from handlers.store.vault import KEY_LIFETIME_SECONDS, ExpiringKeys, Vault
 from tests.conftest import TestDatabase
+from tests.handlers.beside import two_ledgers
 from tests.handlers.store.stories import (
     MANAGER,
     NOON,
@@ -733,22 +734,13 @@ def test_erasure_empties_the_digests_of_what_the_person_was_asked(
 @pytest.mark.rule("A11")
 def test_no_digest_comes_in_after_the_erasure(database: TestDatabase) -> None:
     """Neither of a command that was decided on before it, nor of one that is given after it."""
-    meanwhile: list[Callable[[], object]] = []
-
-    def reached(point: str) -> None:
-        if point == "before append" and meanwhile:
-            meanwhile.pop()()
-
-    with (
-        open_ledger(database.settings(), reached=reached) as acta,
-        open_ledger(database.settings()) as other,
-    ):
-        event = registered(acta)
-        meanwhile.append(lambda: erase(other, event))
+    with two_ledgers(database) as two:
+        event = registered(two.acta)
+        two.meanwhile(lambda: erase(two.other, event))
         # By G1, so that it rests on no stream that the erasure moves.
-        assert refused(acta, registration(), AUDITOR).rule == "G1"
+        assert refused(two.acta, registration(), AUDITOR).rule == "G1"
         change = ChangeUserCode(account=f"account:{event.account}", at=NOON, email="a@b.cl")
-        assert refused(acta, change, MANAGER).rule == "A5"
+        assert refused(two.acta, change, MANAGER).rule == "A5"
 
     with connect(database.administrator) as administrator:
         receipts = administrator.execute("SELECT input_digest FROM ledger.receipts").fetchall()

@@ -78,16 +78,14 @@ def serve(
     from handlers.streams.schema_server import KnownSchemas, SchemaServer
 
     namespace = read_settings().kafka_namespace
-    with (
-        _contracts(project) as contracts,
-        SchemaServer(KnownSchemas(contracts, namespace), host, port) as server,
-    ):
+    with _contracts(project) as contracts:
+        server = SchemaServer(KnownSchemas(contracts, namespace), host, port)
+    with ended_by_signals(server.shutdown):
         if as_json:
             write_json({"url": server.url})
         else:
             tell(f"Serving the schemas at {server.url}; SIGTERM or SIGINT ends it.")
-        with ended_by_signals(server.shutdown):
-            server.serve_forever()
+        server.serve()
 
 
 def _answer(answer: object, lines: list[str], *, as_json: bool) -> None:

@@ -39,18 +39,15 @@ def webhooks(
     host, port = read_address("--listen", listen)
     settings = read_settings()
     secrets = _secrets(settings)
-    with (
-        open_ledger(settings) as acta,
-        WebhookServer(
-            WebhookReceiver(acta.ledger, acta.store, secrets), host, port, answered=_tell_answer
-        ) as server,
-        ended_by_signals(server.shutdown),
-    ):
-        if as_json:
-            write_json({"url": server.url})
-        else:
-            tell(f"Taking webhooks at {server.url}; SIGTERM or SIGINT ends it.")
-        server.serve_forever()
+    with open_ledger(settings) as acta:
+        receiver = WebhookReceiver(acta.ledger, acta.store, secrets)
+        server = WebhookServer(receiver, host, port, answered=_tell_answer)
+        with ended_by_signals(server.shutdown):
+            if as_json:
+                write_json({"url": server.url})
+            else:
+                tell(f"Taking webhooks at {server.url}; SIGTERM or SIGINT ends it.")
+            server.serve()
 
 
 def _tell_answer(answer: "WebhookAnswer") -> None:

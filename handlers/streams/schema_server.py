@@ -4,20 +4,20 @@ Whatever reads Avro from Kafka asks a registry for the schema behind an id. This
 the contract files and their lock file of ids, and takes nothing in.
 """
 
+import asyncio
 import json
 import re
-import sys
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingTCPServer
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
 import fastavro
+from aiohttp import web
 
 from handlers.faults import InvalidInput
+from handlers.http_service import HttpService, json_response
 from schemas.contracts import Contracts
 from schemas.topics import read_subject, subject, version_of
 
@@ -26,7 +26,6 @@ __all__ = ["KnownSchema", "KnownSchemas", "SchemaServer"]
 VERSION = re.compile(r"[1-9][0-9]*")
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 REQUEST_BYTES_MAX = 1024 * 1024
-REQUEST_TIMEOUT_SECONDS = 30
 
 # What Confluent's registry calls these, and its clients act upon.
 SUBJECT_NOT_FOUND = 40401
@@ -197,8 +196,8 @@ class KnownSchemas:
         return subject(self._namespace, known.topic)
 
 
-class SchemaServer(ThreadingTCPServer):
-    """Serves the contracts from ``serve_forever`` on, until ``shutdown``.
+class SchemaServer(HttpService):
+    """Serves the contracts until it is shut down.
 
     Args:
         known: what it answers from.
@@ -209,77 +208,31 @@ class SchemaServer(ThreadingTCPServer):
         InvalidInput: it cannot listen there.
     """
 
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 64
-
     def __init__(self, known: KnownSchemas, host: str = "127.0.0.1", port: int = 0) -> None:
-        try:
-            super().__init__((host, port), partial(_Handler, known))
-        except OSError as error:
-            raise InvalidInput(
-                f"the schemas cannot be served at {host}:{port}: {error.strerror}",
-                remedy="Name another --host or --port.",
-            ) from None
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle is nobody's fault."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout: ClassVar[float | None] = REQUEST_TIMEOUT_SECONDS
-    wbufsize: ClassVar[int] = -1  # headers and body in one packet: the second would wait for an ACK
-
-    def __init__(self, known: KnownSchemas, *arguments: Any) -> None:
+        super().__init__(
+            host,
+            port,
+            body_bytes_max=REQUEST_BYTES_MAX,
+            cannot="the schemas cannot be served at",
+            remedy="Name another --host or --port.",
+        )
         self._known = known
-        super().__init__(*arguments)
 
-    def do_GET(self) -> None:
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            self.send_error(HTTPStatus.LENGTH_REQUIRED, "say the length of the body in bytes")
-        elif len(length) > len(str(REQUEST_BYTES_MAX)) or int(length) > REQUEST_BYTES_MAX:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "no schema is as large as that")
-        else:
-            body = self.rfile.read(int(length))
-            self._send(self._known.answer(self.command, self.path, body))
+    async def answer(self, request: web.BaseRequest, body: bytes) -> web.Response:
+        """What is known, in a thread: a large schema takes its time to be parsed."""
+        answer = await asyncio.to_thread(self._known.answer, request.method, request.raw_path, body)
+        return _response(answer)
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815  the base class looks for these
+    def told(self, status: HTTPStatus, said: str) -> web.Response:
+        """An error, as a registry tells it."""
+        return _response(_told(status, said))
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What is no request at all is told in the same form as all else."""
-        del explain
-        self.close_connection = True
-        self._send(_told(HTTPStatus(code), message or HTTPStatus(code).phrase))
 
-    def version_string(self) -> str:
-        """What it calls itself, without the versions of its parts."""
-        return "acta"
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
-        """Nobody reads who asked for which schema."""
-
-    def _send(self, answer: Answer) -> None:
-        content = json.dumps(answer.body, ensure_ascii=False).encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", MEDIA_TYPE)
-        self.send_header("Content-Length", str(len(content)))
-        if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "GET, POST")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+def _response(answer: Answer) -> web.Response:
+    response = json_response(answer.status, answer.body, media_type=MEDIA_TYPE)
+    if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = "GET, POST"
+    return response
 
 
 def _told(status: HTTPStatus, message: str, code: int | None = None) -> Answer:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from itertools import pairwise
-from threading import Thread
 from typing import Any, NamedTuple
 from urllib.request import urlopen
 
@@ -208,14 +207,8 @@ def _milliseconds(instant: datetime) -> int:
 @contextmanager
 def schema_server(namespace: str) -> Iterator[str]:
     """The contracts with the ids of the lock file, over the endpoints of a registry; its URL."""
-    with SchemaServer(KnownSchemas(Contracts(), namespace)) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.url
-        finally:
-            server.shutdown()
-            thread.join()
+    with SchemaServer(KnownSchemas(Contracts(), namespace)).in_thread() as server:
+        yield server.url
 
 
 def judged_by_aiokafka(

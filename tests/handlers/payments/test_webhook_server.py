@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -89,14 +88,8 @@ class Told:
 def listening(acta: Acta, host: str = "127.0.0.1") -> Iterator[Listening]:
     """A server until the end of this."""
     opened = Listening(acta, host)
-    with opened.server as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield opened
-        finally:
-            server.shutdown()
-            thread.join()
+    with opened.server.in_thread():
+        yield opened
 
 
 @pytest.fixture
@@ -162,13 +155,13 @@ def test_it_listens_on_ipv6_too(acta: Acta) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE"])
 def test_webhooks_are_posted(listener: Listening, method: str) -> None:
     told = listener.ask(method, "/")
-    assert told.status == (501 if method == "TRACE" else 405)
+    assert told.status == 405
     assert listener.told == []
 
 
 def test_a_body_as_large_as_no_webhook_is_not_read(listener: Listening) -> None:
     """It is answered by its length, before any of it is sent."""
-    for length in (BODY_BYTES_MAX + 1, 10**30):
+    for length in (BODY_BYTES_MAX + 1, 10**18):
         with listener.connection() as connection:
             connection.putrequest("POST", "/")
             connection.putheader("Content-Length", str(length))
@@ -178,24 +171,25 @@ def test_a_body_as_large_as_no_webhook_is_not_read(listener: Listening) -> None:
     assert listener.post(largest).status == 400
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "1e3", "٣".encode().decode("latin-1")])
+@pytest.mark.parametrize("length", ["-1", "x", "1e3", str(10**30), "٣".encode().decode("latin-1")])
 def test_a_length_that_is_none(listener: Listening, length: str) -> None:
     with listener.connection() as connection:
         connection.putrequest("POST", "/")
         connection.putheader("Content-Length", length)
         connection.endheaders()
-        assert Told(connection.getresponse()).status == 411
+        assert Told(connection.getresponse()).status == 400
 
 
 def test_a_body_in_chunks_is_not_taken(listener: Listening) -> None:
-    assert listener.ask("POST", "/", iter([b"{}"]), {"Transfer-Encoding": "chunked"}).status == 411
+    assert listener.ask("POST", "/", iter([b"{}"])).status == 411
 
 
 @pytest.mark.parametrize("request_bytes", [b"\r\n\r\n", b"\x16\x03\x01", b"nonsense\r\n\r\n", b""])
 def test_whoever_does_not_speak_http_disturbs_nobody(
     listener: Listening, request_bytes: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.create_connection(listener.server.server_address[:2]) as connection:  # type: ignore[arg-type]  # host and port
+    address = urlsplit(listener.server.url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0))) as connection:
         connection.sendall(request_bytes)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(1024):
@@ -226,16 +220,32 @@ def test_what_is_at_hand_is_recorded_before_it_ends(acta: Acta, database: TestDa
     body = of_charge(ana.charged())
     with ThreadPoolExecutor(2) as threads, connect(database.administrator) as administrator:
         opened = Listening(acta)
-        running = threads.submit(opened.server.serve_forever, 0.01)
+        running = threads.submit(opened.server.serve)
         with administrator.transaction():
             administrator.execute("LOCK TABLE ledger.events")
-            threads.submit(opened.send, body)
+            answered = threads.submit(opened.send, body)
             wait_until(lambda: sessions_waiting(database) > 0)
             opened.server.shutdown()
-        opened.server.server_close()
         running.result()
         assert ana.outcomes() == ["PaymentCaptured"]
-    assert opened.server.take(body, "").status == 503
+        assert answered.result().status == 200
+    with pytest.raises(ConnectionRefusedError):
+        opened.send(body)
+
+
+def test_what_is_recorded_is_told_also_where_its_sender_is_gone(
+    acta: Acta, listener: Listening, database: TestDatabase
+) -> None:
+    ana = Payer(acta)
+    body = of_charge(ana.charged())
+    with connect(database.administrator) as administrator, administrator.transaction():
+        administrator.execute("LOCK TABLE ledger.events")
+        with listener.connection() as connection:
+            headers = {"Stripe-Signature": sign(body, datetime.now(UTC))}
+            connection.request("POST", "/", body, headers)
+            wait_until(lambda: sessions_waiting(database) > 0)
+    wait_until(lambda: len(listener.told) == 1)
+    assert ana.outcomes() == ["PaymentCaptured"]
 
 
 def test_a_fault_of_acta_itself_names_its_kind_alone(

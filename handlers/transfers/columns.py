@@ -4,6 +4,8 @@ import re
 from datetime import date
 from decimal import Decimal
 
+from stdnum.cl import rut as chilean_rut
+
 from domain.money import Currency
 from handlers.spreadsheets.cells import Cell
 from handlers.spreadsheets.headers import meanings, plain
@@ -46,7 +48,9 @@ _CURRENCIES = meanings(
     }
 )
 _BY_SIGN = {"$": Currency.CLP, "€": Currency.EUR}
-_SIGNS = {Currency.CLP: ("$",), Currency.USD: ("US$", "$"), Currency.EUR: ("€",)}
+_SIGNS = {Currency.CLP: r"\$", Currency.USD: r"(US)?\$", Currency.EUR: "€"}
+# Banks write what went out in each of the ways that are below zero; 0 stands for the digits.
+_FACTORS = {"0": 1, "+0": 1, "-0": -1, "\u22120": -1, "0-": -1, "0\u2212": -1, "(0)": -1}
 
 _DAY_FIRST = re.compile(
     r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?: \d{1,2}:\d{2}(?::\d{2})?)?", re.ASCII
@@ -54,11 +58,13 @@ _DAY_FIRST = re.compile(
 _YEAR_FIRST = re.compile(
     r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})(?:[ T]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII
 )
+_DIGITS = re.compile(r"\d(?:.*\d)?", re.ASCII)
 _GROUPED = re.compile(r"(\d{1,3}(?:([.,' ])\d{3})(?:\2\d{3})*)(?:[.,](\d{1,2}))?", re.ASCII)
 _UNGROUPED = re.compile(r"(\d+)(?:[.,](\d{1,2}))?", re.ASCII)
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./_#-]*")
-# Without its points it may be any number.
-_RUT = re.compile(r"\d{1,2}\.\d{3}\.\d{3}-[\dKk]", re.ASCII)
+# Looking ahead alone, so that no number hides another one that begins in it.
+_RUT = re.compile(r"(?<!\d)(?=0*([1-9]\d?[. ]*\d{3}[. ]*\d{3} *- *[\dKk])(?!\d))", re.ASCII)
+RUT_DIGITS_MIN = 7
 
 
 class ForeignCurrency(ValueError):  # noqa: N818  it is named for what was written
@@ -116,7 +122,9 @@ def currency_of(cell: Cell) -> Currency:
 def amount_of(cell: Cell, currency: Currency) -> int:
     """An amount in minor units; below zero where money went out.
 
-    A point or comma before three digits groups them; before one or two it begins the fraction.
+    Those have one minus, before or behind, or parentheses around them. A sign of the currency may
+    stand before or behind too. A point or comma before three digits groups them; before one or two
+    it begins the fraction.
 
     Raises:
         ValueError: it is none; what is wrong and what mends it, with a semicolon between.
@@ -133,24 +141,26 @@ def amount_of(cell: Cell, currency: Currency) -> int:
 
 
 def _number(text: str, currency: Currency) -> Decimal:
-    digits = text.replace("\u2212", "-")
-    for sign in _SIGNS[currency]:
-        digits = digits.replace(sign, "", 1)
-    # Banks write what went out with a minus before or behind it, or in parentheses.
-    outgoing = "-" in (digits[:1], digits[-1:]) or (digits[:1], digits[-1:]) == ("(", ")")
-    digits = digits.strip("+-() ")
-    if match := _GROUPED.fullmatch(digits):
+    around = "".join(_DIGITS.sub("0", text, count=1).split())
+    factor = _FACTORS.get(re.sub(_SIGNS[currency], "", around, count=1))
+    digits = "".join(_DIGITS.findall(text))
+    if factor and (match := _GROUPED.fullmatch(digits)):
         whole, _, fraction = match.groups()
-    elif match := _UNGROUPED.fullmatch(digits):
+    elif factor and (match := _UNGROUPED.fullmatch(digits)):
         whole, fraction = match.groups()
     else:
         raise ValueError("is not an amount; write digits alone, such as 29970 or 29.970")
-    number = Decimal(re.sub(r"\D", "", whole) + (f".{fraction}" if fraction else ""))
-    return -number if outgoing else number
+    return factor * Decimal(re.sub(r"\D", "", whole) + (f".{fraction}" if fraction else ""))
 
 
-def reference_of(cell: Cell) -> str:
+def reference_of(cell: Cell, payer_rut: Cell) -> str:
     """What the bank calls a transfer, as it stands in a cell.
+
+    It stays on record in clear for ever: whatever tells who paid is none.
+
+    Args:
+        cell: where it stands.
+        payer_rut: where the RUT of whoever paid stands, whether or not it is valid.
 
     Raises:
         ValueError: the bank calls nothing so; what is wrong and what mends it.
@@ -173,8 +183,26 @@ def reference_of(cell: Cell) -> str:
         raise ValueError(
             "has more digits than a spreadsheet keeps; format the column as text, and paste it anew"
         )
-    if _RUT.fullmatch(text):
-        raise ValueError("is a RUT; write what the bank calls the transfer")
+    if _holds_rut(text):
+        raise ValueError("holds a RUT; write what the bank calls the transfer, not who paid")
+    if _holds_number_of(payer_rut.text, text):
+        raise ValueError(
+            "holds the payer's RUT; write what the bank calls the transfer, not who paid"
+        )
     if not text.strip("0 ./_#-"):
         raise ValueError("is zero; a transfer is known by what the bank calls it")
     return text
+
+
+def _holds_rut(text: str) -> bool:
+    """With both points it is one also where a digit is mistyped; without, it may be any number."""
+    return any(
+        found.count(".") == 2 or chilean_rut.is_valid(found)  # noqa: PLR2004  as many as it has
+        for found in _RUT.findall(text)
+    )
+
+
+def _holds_number_of(rut: str, text: str) -> bool:
+    """Whether a text holds the digits of a RUT, the check digit apart, however they are spelled."""
+    digits = re.sub("[^0-9K]", "", rut.upper()).lstrip("0")[:-1]
+    return len(digits) >= RUT_DIGITS_MIN and digits in re.sub("[^0-9]", "", text)

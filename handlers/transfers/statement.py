@@ -147,17 +147,12 @@ class _Reading:
 
     def line(self) -> StatementLine:
         """The line that the row is."""
-        reference = self._value("reference", reference_of) or ""
+        reference = self._value("reference", self._reference) or ""  # a faulty one is not told
         booked_on = self._value("booked_on", day_of)
         currency = self._value("currency", currency_of)
         amount_minor = None if currency is None else self._amount_minor(currency)
         remittance = self._cells["remittance"].text
         payer_rut = self._payer_rut(needed=not _names(remittance))
-        if payer_rut is not None and _rut(reference) == payer_rut:
-            self._fault(
-                "reference", "is the payer's RUT", "Write what the bank calls the transfer."
-            )
-            reference = ""  # it is told to nobody
         # Of what went out nothing else needs mending.
         faults = (_outgoing(self._outgoing),) if self._outgoing else tuple(self._faults)
         if faults or booked_on is None or currency is None or amount_minor is None:
@@ -181,6 +176,9 @@ class _Reading:
             if isinstance(error, ForeignCurrency):
                 self._foreign = self._faults[-1]
             return None
+
+    def _reference(self, cell: Cell) -> str:
+        return reference_of(cell, self._cells["payer_rut"])
 
     def _amount_minor(self, currency: Currency) -> int | None:
         def read(cell: Cell) -> int:

@@ -33,6 +33,7 @@ from handlers.ledger import Ledger, Receipt
 from handlers.store.embedded import EmbeddedServer
 from handlers.transfers.answers import TransferAnswer, TransferOutcome
 from handlers.transfers.importer import StatementToImport, TransferImporter
+from handlers.transfers.report import write_report
 from handlers.transfers.statement import read_statement
 from tests.conftest import TestDatabase, new_database
 from tests.handlers.stories import (
@@ -284,6 +285,33 @@ def test_a_day_that_was_mistyped_is_faulty(story: Story, tmp_path: Path) -> None
     )
     assert future.faults[0].message == "lies in the future"
     assert past.faults[0].message == "lies more than 366 days back"
+
+
+@pytest.mark.rule("D7")
+def test_what_tells_who_paid_is_neither_on_record_nor_in_an_answer(
+    story: Story, tmp_path: Path
+) -> None:
+    """A payment's reference stays on record in clear for ever; the line with it is not captured."""
+    story.about_to_pay(ANA, ANA_RUT, months=3)
+    told = [f"RUT {ANA_RUT} JUAN PEREZ", f"TEF {ANA_RUT[:-2].replace('.', '')}", f"TEF-1 {ANA}"]
+    answers = imported(story, tmp_path, *[Line(text, ANA, rut=ANA_RUT) for text in told])
+    assert [(answer.outcome, answer.reference) for answer in answers] == [
+        (TransferOutcome.FAULTY, "")
+    ] * len(told)
+    assert captured(story.events()) == []
+    write_report(tmp_path / "report.csv", answers)
+    everything = repr(answers) + (tmp_path / "report.csv").read_text("utf-8-sig")
+    for text in told:
+        assert not any(word in everything for word in text.split()[1:])
+
+
+@pytest.mark.rule("S5")
+@pytest.mark.parametrize("amount", ["$ -29.970", "$ (29.970)", "29.970- $", "(29.970"])
+def test_what_went_out_is_never_captured(story: Story, tmp_path: Path, amount: str) -> None:
+    story.about_to_pay(ANA, months=3)
+    (answer,) = imported(story, tmp_path, Line("A1", ANA, amount=amount))
+    assert (answer.outcome, answer.faults[0].column) == (TransferOutcome.FAULTY, "amount")
+    assert captured(story.events()) == []
 
 
 # ---------------------------------------------------------------- once

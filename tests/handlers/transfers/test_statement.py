@@ -1,6 +1,7 @@
 """Statements of banks are read in their spellings, and every fault of a line is told."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,17 @@ def test_a_workbook_keeps_days_and_numbers(tmp_path: Path) -> None:
         "TEF-2", date(2026, 2, 2), 1250, Currency.EUR, "12345678-5", ""
     )
     assert third.transfer == Transfer("12345", date(2026, 2, 2), 29970, Currency.CLP, None, "")
+
+
+def test_a_number_of_a_workbook_has_its_sign(tmp_path: Path) -> None:
+    """Whole or not, below zero or not; what cannot be a number of minor units is at fault."""
+    amounts = [-29970, -29970.0, Decimal(-29970), 29970.0, Decimal("29970.00"), 29970.5, -0.0]
+    rows = [HEADER, *(("02-02-2026", "TEF-1", amount, "", "", "", "") for amount in amounts)]
+    read = read_statement(workbook(tmp_path / "statement.xlsx", rows)).lines()
+    out, fraction = "says that this money left the bank account", "has a smaller fraction than CLP"
+    assert [
+        line.transfer.amount_minor if line.transfer else line.faults[0].message for line in read
+    ] == [out, out, out, 29970, 29970, f"{fraction} has", "is zero"]
 
 
 def test_columns_that_are_not_needed_may_be_missing(tmp_path: Path) -> None:
@@ -159,9 +171,9 @@ def test_a_transfer_is_shown_without_what_is_personal() -> None:
         (1, "x" * 51, "reference is longer than 50 characters"),
         (1, "Juan Perez Soto", "reference has no digit"),
         (1, "TRANSFERENCIA", "reference has no digit"),
-        (1, "12.345.678-5", "reference is a RUT"),
-        (1, "76.086.428-5", "reference is a RUT"),
-        (1, "12345678-5", "reference is the payer's RUT"),
+        (1, "12.345.678-5", "reference holds a RUT"),
+        (1, "RUT 76.086.428-5 ANA", "reference holds a RUT"),
+        (1, "TEF 12345678", "reference holds the payer's RUT"),
         (2, "", "amount is not an amount"),
         (2, "mucho", "amount is not an amount"),
         (2, "29.97.0", "amount is not an amount"),
@@ -171,7 +183,9 @@ def test_a_transfer_is_shown_without_what_is_personal() -> None:
         (2, "-29.970", "amount says that this money left the bank account"),
         (2, "29.970-", "amount says that this money left the bank account"),
         (2, "(29.970)", "amount says that this money left the bank account"),
-        (2, "\u2212$29.970", "amount says that this money left the bank account"),
+        (2, "$ -29.970", "amount says that this money left the bank account"),
+        (2, "$\u00a0(29.970)", "amount says that this money left the bank account"),
+        (2, "(29.970", "amount is not an amount"),
         (3, "fichas", "currency is no currency"),
         (5, "=1+1", "remittance is a formula"),
         (6, "\x07", None),
@@ -191,8 +205,10 @@ def test_each_fault_is_named_by_its_column(
 
 @pytest.mark.rule("D7")
 @pytest.mark.parametrize(
-    "value", ["Juan Perez Soto", "ana@example.com", "12.345.678-5", "12345678-5"]
-)
+    "value",
+    ["Juan Perez Soto", "ana@example.com", "TEF-1 ana@example.com", "12.345.678-5", "12345678-5",
+     "RUT 12.345.678-5 JUAN PEREZ", "TEF 123456785", "76086428-5 SOTO"],
+)  # fmt: skip
 def test_who_paid_is_no_reference_and_is_told_to_nobody(tmp_path: Path, value: str) -> None:
     (line,) = lines(tmp_path, with_cell(1, value))
     assert (line.transfer, line.reference) == (None, "")

@@ -23,7 +23,6 @@ from handlers.store.payment_tokens import PaymentTokens
 from handlers.store.sealing import Cipher
 from handlers.store.vault import Vault
 from handlers.streams.cluster import Cluster
-from handlers.streams.registry import register
 from handlers.ticket_queries import TicketQueries
 from handlers.workers.projector import Projector
 from handlers.workers.relay import Destination, Relay, RelayStatus, relay_state
@@ -229,6 +228,8 @@ def _destination(settings: Settings, generation: int) -> Destination:
 def _schema_ids(settings: Settings, contracts: Contracts, generation: int) -> Callable[[str], int]:
     if settings.schema_registry_url is None:
         return contracts.schema_id
+    from handlers.streams.registry import register  # noqa: PLC0415  slow, and seldom needed
+
     url = settings.schema_registry_url.get_secret_value()
     return register(url, contracts, settings.kafka_namespace, generation)
 

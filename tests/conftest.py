@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from tests.services.kafka import KafkaBroker
 from tests.services.sources import AnyBroker, AnyRegistry
 
 Service = TypeVar("Service")
+
+# Hundreds of processes import the same modules: the first one compiles them for all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def cannot_start(what: str, why: str) -> None:
@@ -78,6 +83,9 @@ def server(state_folder: Path) -> Iterator[EmbeddedServer]:
         raise
     with server:
         with connect(server.addresses.administrator) as administrator:
+            # The tests kill processes, not the machine; what is on no disk yet outlives those.
+            administrator.execute("ALTER SYSTEM SET fsync = off")
+            administrator.execute("SELECT pg_reload_conf()")
             administrator.execute("CREATE DATABASE acta_template")
         template = make_conninfo(server.addresses.administrator, dbname="acta_template")
         with connect(template) as administrator:

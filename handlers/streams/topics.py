@@ -159,6 +159,8 @@ def _end_offsets(cluster: Cluster, partitions: Sequence[TopicPartition]) -> list
     latest = dict.fromkeys(partitions, OffsetSpec.latest())
     admin = _untyped(cluster.admin())  # it has to live until it has answered
     try:
+        # A client that knows no leaders yet would look for them again after seconds only.
+        admin.list_topics(timeout=ANSWER_SECONDS)
         answers = admin.list_offsets(latest, request_timeout=ANSWER_SECONDS)
         return [int(answer.result().offset) for answer in answers.values()]
     except KafkaException as error:

@@ -164,6 +164,11 @@ def write_at_once(cluster: Cluster, record: Record) -> int:
             failures.append(error)
 
     producer = cluster.plain_producer(delivered)
+    try:
+        # One that knows no leader yet would look for it again after half a second only.
+        producer.list_topics(timeout=TRANSACTION_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        raise fault_of(error) from error
     producer.produce(topic, value, key, timestamp=timestamp_ms)
     if producer.flush(TRANSACTION_TIMEOUT_SECONDS):
         producer.purge()

@@ -35,6 +35,8 @@ from tests.services.topics import Isolation, Record, read_all
 PARTITIONS = 3
 PATIENCE_SECONDS = 60
 RECORD_BYTES_MAX = 8 * 1024 * 1024
+# A broker that comes back is not looked for ten seconds later.
+BACK_SOON = {"reconnect.backoff.ms": "20", "reconnect.backoff.max.ms": "100"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Kafka:
         partitions: int = PARTITIONS,
         record_bytes_max: int = RECORD_BYTES_MAX,
     ) -> Destination:
-        cluster = Cluster(self.bootstrap_servers, record_bytes_max=record_bytes_max)
+        cluster = Cluster(self.bootstrap_servers, BACK_SOON, record_bytes_max)
         return Destination(cluster, self.namespace, generation, partitions)
 
     @property

@@ -434,9 +434,10 @@ def test_a_new_generation_is_filled_beside_the_old(
 
 
 def test_an_open_transaction_of_another_hides_no_checkpoint(
-    acta: Acta, kafka: Kafka, relay: MakeRelay
+    acta: Acta, kafka: Kafka, relay: MakeRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader of committed records gets nothing behind it, so it is waited for."""
+    monkeypatch.setattr("handlers.streams.checkpoint.READING_SECONDS", 1)
     append_many(acta, 5)
     with ExitStack() as stack:
         first = stack.enter_context(following(relay()))
@@ -706,7 +707,10 @@ def test_it_can_be_stopped_while_the_broker_is_away(
     assert own_kafka.positions() == [1, 2, 3]
 
 
-def test_carrying_once_gives_up_after_a_while(acta: Acta, database: TestDatabase) -> None:
+def test_carrying_once_gives_up_after_a_while(
+    acta: Acta, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handlers.streams.topics.ANSWER_SECONDS", 1)
     append_many(acta, 1)
     nowhere = Kafka(f"127.0.0.1:{free_port()}", "nowhere")
     outages = Outages()

@@ -77,12 +77,23 @@ class JavaProcess:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-1500:]
 
-    def stop(self, *, timeout_seconds: float = 30) -> None:
+    def stop(self) -> None:
         """Ends it in order, or by force when that takes too long."""
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout_seconds)
+        with suppress(Unavailable):
+            self.terminate(timeout_seconds=30)
         self.kill()
+
+    def terminate(self, *, timeout_seconds: float) -> None:
+        """Ends it in order.
+
+        Raises:
+            Unavailable: that takes too long.
+        """
+        self._process.terminate()
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise Unavailable("it does not end in order") from None
 
     def kill(self) -> None:
         """Ends it with SIGKILL."""

@@ -4,13 +4,16 @@ import base64
 import secrets
 import shutil
 import subprocess
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.services.artifacts import Unavailable, fetch, java
+from tests.services.class_archive import class_archive, sharing
 from tests.services.java_process import OPTIONS, JavaProcess, free_port
 
 START_TIMEOUT_SECONDS = 90
@@ -61,8 +64,9 @@ class KafkaBroker:
         bootstrap_servers: its address, the same over all its runs.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, java_options: Sequence[str] = ()) -> None:
         """Raises Unavailable when its jars cannot be had."""
+        self._java_options = java_options
         self.folder = folder
         self.log_folder = folder / "log"
         self._jars = fetch("kafka")
@@ -108,7 +112,7 @@ class KafkaBroker:
             self._give_up_former_self()
         self._left_in_order = False
         self._process = JavaProcess(
-            ["-cp", self.class_path, "kafka.Kafka", str(self._properties)],
+            [*self._java_options, "-cp", self.class_path, "kafka.Kafka", str(self._properties)],
             log=self.folder / "server.log",
         )
         try:
@@ -171,7 +175,11 @@ class KafkaBroker:
         log = self.folder / "controller.log"
         log.unlink(missing_ok=True)
         controller = JavaProcess(
-            ["-Dlog4j2.level=INFO", "-cp", self.class_path, "kafka.Kafka", str(properties)], log=log
+            [
+                *self._java_options,
+                *("-Dlog4j2.level=INFO", "-cp", self.class_path, "kafka.Kafka", str(properties)),
+            ],
+            log=log,
         )
         deadline = monotonic() + START_TIMEOUT_SECONDS
         try:
@@ -194,6 +202,26 @@ class KafkaBroker:
         with closing(client):
             while not leads_its_partitions(client):
                 process.wait_a_moment(deadline)
+
+
+def quick_broker(folder: Path) -> KafkaBroker:
+    """A broker that starts from the class archive of this machine, where there is one.
+
+    Raises:
+        Unavailable: its jars cannot be had, or it cannot be started to make the archive.
+    """
+    return KafkaBroker(folder, sharing(class_archive(fetch("kafka"), _archive_classes)))
+
+
+def _archive_classes(archive: Path) -> None:
+    """Has a broker write the classes with which it starts, when it ends in order."""
+    with TemporaryDirectory() as folder:
+        broker = KafkaBroker(Path(folder) / "kafka", [f"-XX:ArchiveClassesAtExit={archive}"])
+        try:
+            broker.start()
+            broker.process.terminate(timeout_seconds=START_TIMEOUT_SECONDS)
+        finally:
+            broker.discard()
 
 
 def leads_its_partitions(client: Consumer) -> bool:

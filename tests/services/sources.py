@@ -12,7 +12,7 @@ from typing import Protocol
 
 from handlers.settings import COMPOSE_KAFKA_PORT, COMPOSE_REGISTRY_PORT
 from tests.services.artifacts import FOLDER, Unavailable, alone_in
-from tests.services.kafka import KafkaBroker
+from tests.services.kafka import KafkaBroker, quick_broker
 from tests.services.probe import faults_of_broker
 from tests.services.registry import Registry, refusal_to_be_strict
 
@@ -77,7 +77,7 @@ def own_broker(folder: Path) -> Iterator[KafkaBroker]:
     Raises:
         Unavailable: it cannot be fetched or started.
     """
-    broker = KafkaBroker(folder)
+    broker = quick_broker(folder)
     try:
         broker.start()
         yield broker

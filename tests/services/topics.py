@@ -61,6 +61,8 @@ def read_all(
     if open_transactions == "leave":
         ends = dict.fromkeys(ends, 0)
     with closing(consumer_of(bootstrap_servers, isolation)) as consumer:
+        # One that knows no leaders yet would look for them again after half a second only.
+        consumer.list_topics(timeout=timeout_seconds)
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in ends])
         records = [record_of(each) for each in messages_until(consumer, ends, timeout_seconds)]
     return sorted(records, key=lambda record: (record.topic, record.partition, record.offset))
@@ -94,7 +96,7 @@ def consumer_of(bootstrap_servers: str, isolation: Isolation) -> Consumer:
             "isolation.level": isolation,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 50,
+            "fetch.wait.max.ms": 10,
         }
     )
 
@@ -122,7 +124,8 @@ def messages_until(
     while unfinished:
         if monotonic() > deadline:
             raise TimeoutError(f"not read to their ends: {sorted(unfinished)}")
-        for message in consumer.consume(1000, timeout=0.1):
+        # It waits for so many, or for so long.
+        for message in consumer.consume(1000, timeout=0.01):
             error = message.error()
             place = (message.topic() or "", message.partition() or 0)
             if error is None:

@@ -480,8 +480,10 @@ def came_in_before_the_end(subscription: Subscription, at: datetime) -> bool:
     """Whether a transfer was made in time, though the lapse was on record before it (S9)."""
     method = subscription.method
     by_transfer = method is not None and method.means is PaymentMeans.TRANSFER
+    # What its payer ended is not renewed, however early its lapse was recorded (S4).
     lapsed_since = subscription.standing is SubscriptionStanding.LAPSED
-    return by_transfer and lapsed_since and not subscription.ran_out(at)
+    renewable = lapsed_since and not subscription.was_ended
+    return by_transfer and renewable and not subscription.ran_out(at)
 
 
 def refuse_while_a_charge_is_open(subscription: Subscription) -> None:

@@ -85,6 +85,7 @@ from domain.subscription_state import (
     SubscriptionCommand,
     SubscriptionStanding,
     SubscriptionSurroundings,
+    charge_is_wanted,
     evolve,
     known_plan,
     lapsed,
@@ -115,7 +116,8 @@ __all__ = [
     "SubscriptionEvent", "SubscriptionFact", "SubscriptionKind", "SubscriptionLapsed",
     "SubscriptionPastDue", "SubscriptionReactivated", "SubscriptionResumed", "SubscriptionStanding",
     "SubscriptionStarted", "SubscriptionSurroundings", "TaxDocumentChosen", "TaxDocumentKind",
-    "UnknownReason", "decide", "end", "end_with_account", "evolve", "known_plan", "next_payment",
+    "UnknownReason", "charge_is_wanted", "decide", "end", "end_with_account", "evolve",
+    "known_plan", "next_payment",
     "refuse_if_step_missing", "refuse_known_payment", "refuse_unless_in_steps_or_active",
     "refuse_unless_staff", "refuse_unless_started", "refuse_wrong_amount", "renews_by_card",
     "start", "subscription_decider",
@@ -349,9 +351,10 @@ def end(subscription: Subscription, about: About) -> Sequence[SubscriptionEvent]
     In the days of grace too: these end at once, and nothing is charged any more.
     """
     if not subscription.goes_on(about.occurred_at):
-        raise Refused(
-            "S4", "there is no active subscription to end", remedy="There is nothing to do."
-        )
+        remedy = "There is nothing to do."
+        if subscription.charge is not None:
+            remedy = "Choose to pay by transfer: a charge that has not been made is withdrawn."
+        raise Refused("S4", "there is no active subscription to end", remedy=remedy)
     return [
         *end_with_account(subscription, about),
         notice(

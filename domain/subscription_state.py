@@ -51,7 +51,8 @@ __all__ = [
     "About", "AboutFacts", "AnnouncedPrice", "CapturedPayment", "CardToken", "Charge",
     "ChargingTerms", "CompanyText", "GatewayReference", "NextPayment", "PastDue", "PaymentMethod",
     "PlanCode", "PlanTerms", "Refund", "RefundStanding", "Subscription", "SubscriptionCommand",
-    "SubscriptionStanding", "SubscriptionSurroundings", "evolve", "known_plan", "lapsed",
+    "SubscriptionStanding", "SubscriptionSurroundings", "charge_is_wanted", "evolve", "known_plan",
+    "lapsed",
     "next_payment", "next_period", "notice", "refuse_if_step_missing", "refuse_known_payment",
     "refuse_unless_in_steps_or_active", "refuse_unless_staff", "refuse_unless_started",
     "refuse_wrong_amount", "renews_by_card", "subscription_decider",
@@ -220,6 +221,7 @@ class Subscription:
     """What decisions about a subscription rest on.
 
     Attributes:
+        was_ended: since then its payer ended it, and did not take that back.
         anchor: day of the first payment since the start or the last lapse; months count from it.
         months_paid: months paid for since the anchor.
         paid_through: the last day paid for, which follows from the payments alone (S5).
@@ -249,6 +251,7 @@ class Subscription:
     tax_document: TaxDocumentKind | None = None
     terms: PlanTerms | None = None
     method: PaymentMethod | None = None
+    was_ended: bool = False
     anchor: date | None = None
     months_paid: int = 0
     paid_through: date | None = None
@@ -384,9 +387,9 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
             )
         case SubscriptionEnded():
             ended = _without_grace(subscription, SubscriptionStanding.ENDED)
-            return _settled(ended, event.occurred_at)
+            return _settled(replace(ended, was_ended=True), event.occurred_at)
         case SubscriptionResumed():
-            active = replace(subscription, standing=SubscriptionStanding.ACTIVE)
+            active = replace(subscription, standing=SubscriptionStanding.ACTIVE, was_ended=False)
             active = replace(active, renewal_day=_renewal_day(active))
             return _settled(active, event.occurred_at)
         case SubscriptionLapsed():
@@ -395,6 +398,7 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
             return replace(
                 subscription,
                 standing=SubscriptionStanding.STEPS,
+                was_ended=False,
                 tax_document=None,
                 terms=None,
                 method=None,
@@ -406,7 +410,8 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
             return _with_refund(subscription, event.refund, Refund(event))
         case PaymentRefunded():
             refunded = _refund_ended(subscription, event.refund, RefundStanding.REFUNDED)
-            return replace(refunded, last_document_day=subscription.day(event.occurred_at))
+            day = subscription.day(event.occurred_at)
+            return replace(refunded, last_document_day=max(day, refunded.last_document_day or day))
         case RefundFailed():
             return _refund_ended(subscription, event.refund, RefundStanding.FAILED)
         case NoticeRequested():
@@ -430,15 +435,14 @@ def _unknown(subscription: Subscription, event: PaymentOutcomeUnknown) -> Subscr
 
 def _paid(subscription: Subscription, event: PaymentCaptured) -> Subscription:
     anchor = subscription.anchor or event.period_from
-    # Whoever ended it while the charge was on its way has ended it all the same (S4).
-    ended = subscription.standing is SubscriptionStanding.ENDED
+    paid_on = local_day(event.occurred_at, event.time_zone)
     paid = replace(
         subscription,
-        standing=SubscriptionStanding.ENDED if ended else SubscriptionStanding.ACTIVE,
+        standing=_standing_paid(subscription.standing, event, paid_on),
         anchor=anchor,
         months_paid=_months_between(anchor, event.period_to + timedelta(days=1)),
         paid_through=event.period_to,
-        last_document_day=local_day(event.occurred_at, event.time_zone),
+        last_document_day=max(paid_on, subscription.last_document_day or paid_on),
         payments=subscription.payments | {event.payment},
         settled_at=_later(subscription.settled_at, event.occurred_at),
         charge=_charge_after(subscription, event.payment),
@@ -448,6 +452,20 @@ def _paid(subscription: Subscription, event: PaymentCaptured) -> Subscription:
         captured={**subscription.captured, event.payment: CapturedPayment.of(event)},
     )
     return replace(paid, renewal_day=_renewal_day(paid))
+
+
+def _standing_paid(
+    before: SubscriptionStanding, event: PaymentCaptured, paid_on: date
+) -> SubscriptionStanding:
+    match before:
+        case SubscriptionStanding.ENDED:
+            # Whoever ended it while the charge was on its way has ended it all the same (S4).
+            return before
+        case SubscriptionStanding.LAPSED if paid_on > event.period_to:
+            # Known only when the days that it pays for had passed, it renews nothing (S5).
+            return before
+        case _:
+            return SubscriptionStanding.ACTIVE
 
 
 def _renewal_day(subscription: Subscription) -> date | None:
@@ -661,6 +679,18 @@ def renews_by_card(subscription: Subscription, at: datetime) -> bool:
     # Days of grace may reach beyond a period whose first decline came late in it.
     in_time = subscription.day(at) <= last_day or subscription.in_grace(at)
     return method.means is PaymentMeans.CARD and in_time
+
+
+def charge_is_wanted(subscription: Subscription, at: datetime) -> bool:
+    """Whether a charge that was requested, and may never have been made, is still to be made.
+
+    Nothing is charged any more once it was ended or paid otherwise (S4), nor for days that have
+    passed (S5, S9). What became of a charge that was made is recorded all the same (S6).
+    """
+    if subscription.standing is SubscriptionStanding.STEPS:
+        method = subscription.method
+        return method is not None and method.means is PaymentMeans.CARD
+    return renews_by_card(subscription, at)
 
 
 def _first_unpaid_day(subscription: Subscription, at: datetime) -> date:

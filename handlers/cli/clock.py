@@ -12,16 +12,20 @@ from handlers.cli.signals import ended_by_signals
 from handlers.faults import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from domain.due import DueKind
     from handlers.faults import Fault
+    from handlers.store.event_store import EventStore
     from handlers.workers.clock import Clock
     from handlers.workers.clock_run import ClockReport
 
 __all__ = ["tick"]
 
 INCOMPLETE = 1
+
+SKEW_SECONDS = 60
+"""How far the clocks of two machines may be apart."""
 
 
 def tick(
@@ -72,8 +76,10 @@ def tick(
         clock = Clock(acta.ledger, acta.store, acta.due, acta.tokens, acta.gateway)
         stack.enter_context(ended_by_signals(clock.stop))
         if loop:
-            _follow(clock, as_json=as_json)
+            _follow(clock, lambda: _now(acta.store), as_json=as_json)
             return
+        if until is None:
+            instant = _now(acta.store)
         advance = stack.enter_context(progress("Doing what is due", hidden=as_json))
         report = clock.run(
             instant, live=until is None, deadline_seconds=deadline_seconds, progress=advance
@@ -83,14 +89,33 @@ def tick(
         raise typer.Exit(INCOMPLETE)
 
 
-def _follow(clock: "Clock", *, as_json: bool) -> None:
+def _now(store: "EventStore") -> datetime:
+    """The time of this machine, where that of the database's agrees.
+
+    Raises:
+        InvalidInput: one of them is wrong; cards would be charged before their day.
+    """
+    now = datetime.now(UTC)
+    apart_seconds = abs((now - store.now()).total_seconds())
+    if apart_seconds > SKEW_SECONDS:
+        raise InvalidInput(
+            f"the clocks of this machine and of the database's are {apart_seconds:.0f} s apart",
+            remedy="Set both by a time server, then start it again.",
+        )
+    return now
+
+
+def _follow(clock: "Clock", now: "Callable[[], datetime]", *, as_json: bool) -> None:
     tell("Doing what is due as it comes due; SIGTERM or SIGINT ends it.")
+    left: list[str] = []
 
     def told(report: "ClockReport") -> None:
-        if report.done or not report.complete:
+        nonlocal left
+        former, left = left, _what_is_left(report)
+        if report.done or left != former:
             _show(report, as_json=as_json)
 
-    clock.follow(lambda: datetime.now(UTC), told=told, waiting=_tell_waiting)
+    clock.follow(now, told=told, waiting=_tell_waiting)
 
 
 def _show(report: "ClockReport", *, as_json: bool) -> None:

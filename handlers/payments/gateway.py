@@ -110,6 +110,17 @@ class PaymentGateway(Protocol):
         """
         ...
 
+    def withdraw(self, order: ChargeOrder) -> ChargeOutcome:
+        """Sees to it that a charge is not made any more.
+
+        Safe however often it is asked, and beside whoever still asks for the charge.
+
+        Returns:
+            What became of it where it was made; else Declined, as OTHER or, where the order has no
+            token, as NO_CARD, and no later request under its key can take money.
+        """
+        ...
+
     def refund(self, order: RefundOrder, *, again: bool = False) -> RefundOutcome:
         """Gives money back, once, however often it is asked."""
         ...

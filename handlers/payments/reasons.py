@@ -10,9 +10,9 @@ def decline_reason(code: str | None, decline_code: str | None = None) -> Decline
     match decline_code or code:
         case "insufficient_funds":
             return DeclineReason.INSUFFICIENT_FUNDS
-        case "expired_card":
+        case "expired_card" | "expired_payment_method":
             return DeclineReason.CARD_EXPIRED
-        case "processing_error":
+        case "processing_error" | "amount_too_small" | "amount_too_large":
             return DeclineReason.OTHER
         case _:
             return DeclineReason.CARD_REFUSED

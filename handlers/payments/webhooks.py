@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from domain.subscription import GatewayReference
+from domain.subscription import DeclineReason, GatewayReference
 from handlers.payments.gateway import Captured, Declined, Refunded, RefundRefused
 from handlers.payments.reasons import decline_reason, refund_failure
 
@@ -29,7 +29,7 @@ TOLERANCE_SECONDS = 300
 
 CAPTURED = "payment_intent.succeeded"
 CHARGE_TYPES = (CAPTURED, "payment_intent.payment_failed", "payment_intent.canceled")
-REFUND_TYPES = ("refund.updated", "refund.failed", "charge.refund.updated")
+REFUND_TYPES = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
 
 SENT_AT = re.compile(r"[0-9]{1,12}", re.ASCII)
 SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -172,6 +172,7 @@ class _Metadata(_Part):
 
 class _ChargeMetadata(_Metadata):
     payment: UUID
+    withdrawn: DeclineReason | None = None
 
 
 class _RefundMetadata(_Metadata):
@@ -196,7 +197,7 @@ class _Refund(_Part):
     id: GatewayReference
     amount: Amount
     currency: CurrencyCode
-    status: str
+    status: str | None
     metadata: _RefundMetadata
     failure_reason: str | None = None
 
@@ -240,7 +241,8 @@ def _of_charge(event: _Event) -> ChargeReport:
             amount_minor = intent.amount_received
     else:
         error = intent.last_payment_error or _DeclineError()
-        outcome = Declined(decline_reason(error.code, error.decline_code))
+        why = decline_reason(error.code, error.decline_code)
+        outcome = Declined(intent.metadata.withdrawn or why)
     return ChargeReport(
         event.id,
         event.type,

@@ -129,7 +129,8 @@ def reachable() -> Generator[None]:
     """
     try:
         yield
-    except psycopg.OperationalError as error:
+    # What takes no writes is a server that another took the place of.
+    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise unavailable(error.diag.message_primary or "the connection was lost") from error
 
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
@@ -24,13 +24,6 @@ from handlers.store.recorder import ApplicationLog, Envelope
 from handlers.store.vault import Vault
 
 __all__ = ["CommandEnvelope", "Conflict", "EventStore", "HeldClaim", "StoredReceipt"]
-
-_ALONE = (
-    # In one order for everybody, so that two never wait in a ring.
-    "SELECT pg_advisory_lock(1633907815, key)"
-    " FROM (SELECT DISTINCT hashtext(stream::text) AS key"
-    "       FROM unnest(%b::uuid[]) AS stream ORDER BY 1) AS keys"
-)
 
 PAGE_EVENTS = 20
 """So many events of a long stream are held at once: each may hold hundreds of rows."""
@@ -156,23 +149,6 @@ class EventStore:
                 yield connection
             finally:
                 roll_back(connection)
-
-    @contextmanager
-    def alone_with(self, streams: Iterable[UUID]) -> Generator[None]:
-        """Whoever else wants to be alone with one of these streams waits until the end of this.
-
-        Others may append to them all the while. Who is killed waits for nobody and holds nothing.
-
-        Raises:
-            DatabaseUnavailable: the database cannot be reached.
-        """
-        with reachable(), self.database.connection() as connection:
-            try:
-                connection.execute(_ALONE, (Uuids(streams),))
-                yield
-            finally:
-                if not connection.broken:
-                    connection.execute("SELECT pg_advisory_unlock_all()")
 
     def append(
         self, append: Append, envelope: CommandEnvelope, within: Connection | None = None
@@ -493,6 +469,10 @@ class EventStore:
         """The position of the last event."""
         with reachable(), self.database.connection() as connection:
             return head(connection)
+
+    def now(self) -> datetime:
+        """The instant by the clock of the database's machine."""
+        return cast(datetime, self._rows("SELECT clock_timestamp()", ())[0][0])
 
     def clock(self) -> datetime | None:
         """The last instant up to which clock work has done all that was due; None before any."""

@@ -4,13 +4,14 @@ A token is sealed under its person's identity key for its very subscription, so 
 another opens nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.personal import Purpose, Sealed
 from handlers.store.arrays import Uuids
 from handlers.store.database import Database, reachable
+from handlers.store.sealing import NotOpened
 from handlers.store.vault import DataKey, KeyOwner, Vault
 
 __all__ = ["KeptToken", "PaymentTokens", "SealedToken", "seal_tokens", "token_keys"]
@@ -53,8 +54,10 @@ class PaymentTokens:
         self._database = database
         self._vault = vault
 
-    def of(self, subscriptions: Iterable[UUID]) -> dict[UUID, str]:
+    def of(self, subscriptions: Iterable[UUID]) -> dict[UUID, str | NotOpened]:
         """The token of each subscription; those for which none is kept are left out.
+
+        One that was altered, or copied from another, is told as such: the others open all the same.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached.
@@ -66,9 +69,17 @@ class PaymentTokens:
                 (Uuids(subscriptions),),
             ).fetchall()  # fmt: skip
         wanted = [(Sealed(sealed), subscription, FIELD) for subscription, sealed in rows]
-        opened = zip(rows, self._vault.open_many(wanted), strict=True)
+        opened = zip(rows, self._open(wanted), strict=True)
         # Whoever was erased between the two looks has no key any more.
         return {subscription: token for (subscription, _), token in opened if token is not None}
+
+    def _open(self, wanted: Sequence[tuple[Sealed, UUID, str]]) -> Sequence[str | NotOpened | None]:
+        try:
+            return self._vault.open_many(wanted)
+        except NotOpened as altered:
+            if len(wanted) == 1:
+                return [altered]
+        return [opened for each in wanted for opened in self._open([each])]
 
 
 def token_keys(tokens: Iterable[KeptToken]) -> set[KeyOwner]:

@@ -93,7 +93,8 @@ class Clock:
 
         Raises:
             InvalidInput: clock work has reached a later instant before; nothing was done.
-            GatewayUnusable: the gateway refuses Acta; what it had said before is recorded.
+            GatewayUnusable: the gateway refuses Acta; what it had said before is recorded, and all
+                is done that needs no gateway.
             DeadlinePassed: the list of what is due was behind for too long.
             DatabaseUnavailable: the database cannot be reached.
         """
@@ -102,10 +103,12 @@ class Clock:
         known = Knowledge(self._store.head(), deadline_seconds)
         listed = self._due.due(until, known)
         with ThreadPoolExecutor(GATEWAY_THREADS) as threads:
-            run = Run(self._means, threads, until, last=last, live=live)
+            run = Run(self._means, threads, until, last=last, live=live, stopped=self._stopped)
             run.begin(listed.lines)
             while not self._stopped.is_set() and run.step():
                 progress(run.done.total())
+        if run.unusable is not None:
+            raise run.unusable
         report = run.report(degraded=listed.degraded)
         if report.complete:
             self._store.advance_clock(until)

@@ -15,6 +15,7 @@ from domain.subscription import (
     FailRefund,
     PaymentCaptured,
     RefundStanding,
+    charge_is_wanted,
 )
 from handlers.faults import GatewayUnusable, OrderRefused
 from handlers.ledger import Answer
@@ -26,9 +27,13 @@ from handlers.payments.gateway import (
     Unknown,
 )
 from handlers.payments.outcomes import ChargeCommand, RefundCommand, of_charge, of_refund
+from handlers.store.sealing import NotOpened
 from handlers.workers.clock_work import Outlook, Subject
 
-__all__ = ["Question", "Said", "about_charge", "about_refund", "ask", "contradicts", "requested"]
+__all__ = [
+    "NOT_ASKED", "Question", "Said", "about_charge", "about_refund", "ask", "contradicts",
+    "requested",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +43,15 @@ class Question:
     Attributes:
         again: it may have been asked for before.
         unknown: that nobody knows its outcome is on record.
+        wanted: it is made where it was not; else what was made is found out, and no more.
+        card_altered: the token of the card cannot be opened, so that it cannot be asked.
     """
 
     order: ChargeOrder | RefundOrder
     again: bool
     unknown: bool = False
+    wanted: bool = True
+    card_altered: bool = False
 
     @property
     def item(self) -> UUID:
@@ -67,11 +76,19 @@ class Said:
     fault: GatewayUnusable | None = None
 
 
+NOT_ASKED = Said(known=False)
+
+CARD_ALTERED = OrderRefused(
+    "the token of its card cannot be opened: its row was altered, or is that of another",
+    remedy="Have the payer choose the card anew.",
+)
+
+
 def about_charge(
     payment: UUID,
     subject: Subject,
     seen: Outlook,
-    token: str | None,
+    token: str | NotOpened | None,
     at: datetime,
     *,
     again: bool,
@@ -87,7 +104,7 @@ def about_charge(
         again: the gateway may have been asked before.
     """
     charge = seen.subscription.charge if seen.subscription else None
-    if charge is None or charge.payment != payment:
+    if seen.subscription is None or charge is None or charge.payment != payment:
         return None
     request = charge.request
     order = ChargeOrder(
@@ -96,10 +113,11 @@ def about_charge(
         attempt=request.attempt,
         amount_minor=request.amount_minor,
         currency=request.currency,
-        token=token,
+        token=None if isinstance(token, NotOpened) else token,
         at=at,
     )
-    return Question(order, again, charge.unknown)
+    wanted = not seen.closed and charge_is_wanted(seen.subscription, at)
+    return Question(order, again, charge.unknown, wanted, wanted and isinstance(token, NotOpened))
 
 
 def about_refund(
@@ -134,12 +152,15 @@ def about_refund(
 def ask(gateway: PaymentGateway, question: Question) -> Said:
     """Asks the gateway; that it refuses Acta is a value, since others are asked beside."""
     order, again = question.order, question.again
+    if question.card_altered:
+        return Said(known=False, refused=CARD_ALTERED)
     try:
         if isinstance(order, RefundOrder):
             outcome = gateway.refund(order, again=again)
             record = of_refund(outcome, account=order.account, refund=order.refund, at=order.at)
             return Said(known=record is not None, record=record)
-        return _said_of_charge(order, gateway.charge(order, again=again), unknown=question.unknown)
+        charged = gateway.charge(order, again=again) if question.wanted else gateway.withdraw(order)
+        return _said_of_charge(order, charged, unknown=question.unknown)
     except OrderRefused as refused:
         return Said(known=False, refused=refused)
     except GatewayUnusable as fault:

@@ -10,21 +10,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from threading import Event as Signal
 from uuid import UUID, uuid4
 
 from domain.actor import Actor, ActorKind
 from domain.command import Command
 from domain.due import Due, DueKind
 from domain.event import Recorded
-from domain.subscription import SubscriptionCommand
+from domain.subscription import LapseSubscription, SubscriptionCommand
 from handlers.due_queries import DueLine
-from handlers.faults import CommandIdReused, Contention, Fault
+from handlers.faults import (
+    CommandIdReused,
+    Contention,
+    Fault,
+    GatewayUnusable,
+)
 from handlers.ledger import Answer, Asked, Ledger
 from handlers.payments.gateway import PaymentGateway
 from handlers.payments.outcomes import command_id_of
+from handlers.store.alone import Alone, alone_with
 from handlers.store.event_store import EventStore
 from handlers.store.payment_tokens import PaymentTokens
 from handlers.workers.clock_gateway import (
+    NOT_ASKED,
     Question,
     Said,
     about_charge,
@@ -47,6 +55,9 @@ __all__ = ["ClockReport", "Means", "NotDone", "Run"]
 
 GROUP_MAX = 200
 """How many things are done together, and their events written in one transaction."""
+
+PATIENCE_SECONDS = 60
+"""How long it waits for another clock that asks a gateway about the same subscriptions."""
 
 CONTRADICTION = (
     "the gateway tells otherwise of it than what is on record: compare its books with acta billing"
@@ -128,7 +139,8 @@ class _Work:
 
     Attributes:
         seen: how its subject stood before.
-        answer: to the command that does it.
+        command: does it; None where the gateway has to be asked instead.
+        answer: to the command.
         question: what the gateway is asked, and ``said`` what it said.
         recorded: the answer to the command that records that.
     """
@@ -137,6 +149,7 @@ class _Work:
     subject: Subject
     due: Due
     seen: Outlook
+    command: Command | None = None
     answer: Answer | Fault | None = None
     question: Question | None = None
     said: Said | None = None
@@ -146,6 +159,12 @@ class _Work:
     def key(self) -> tuple[UUID, int, Due]:
         """Names it at the version of its stream."""
         return self.subject.id, self.seen.version, self.due
+
+    @property
+    def kind(self) -> DueKind:
+        """What it is counted as: who can be renewed no longer lapses."""
+        lapses = isinstance(self.command, LapseSubscription)
+        return DueKind.LAPSE if lapses else self.due.kind
 
     @property
     def unanswered(self) -> bool:
@@ -167,6 +186,10 @@ class Run:
         until: the last instant.
         last: up to which instant an earlier run did everything; None before the first.
         live: all is done at ``until``, which is now; else each thing in its turn and at its time.
+        stopped: what has begun is finished, and the gateway is asked nothing more.
+
+    Attributes:
+        unusable: why the gateway is asked no more, where it refuses Acta; all else goes on.
     """
 
     def __init__(
@@ -177,12 +200,15 @@ class Run:
         *,
         last: datetime | None,
         live: bool,
+        stopped: Signal,
     ) -> None:
         self._means = means
         self._threads = threads
         self._until = until
         self._last = last
         self._live = live
+        self._stopped = stopped
+        self.unusable: GatewayUnusable | None = None
         self._agenda: list[_Task] = []
         self._put_down = 0
         # When the gateway is asked again about a payment or refund; None: not in this run.
@@ -205,7 +231,6 @@ class Run:
         """Does what comes next, with all that is due at the same instant; False at the end.
 
         Raises:
-            GatewayUnusable: the gateway refuses Acta; what it said of others is recorded.
             DatabaseUnavailable: the database cannot be reached.
         """
         group = self._take_group()
@@ -219,9 +244,8 @@ class Run:
         self._ask_gateway(works, at, streams)
         for work in works:
             self._account_for(work, outlook(work.subject, streams))
-        for work in works:
             if work.said is not None and work.said.fault is not None:
-                raise work.said.fault
+                self.unusable = work.said.fault
         return True
 
     def report(self, *, degraded: bool) -> ClockReport:
@@ -233,7 +257,7 @@ class Run:
             unresolved=len(self._unresolved),
             refused=tuple(self._refused.values()),
             degraded=degraded,
-            stopped=bool(self._agenda),
+            stopped=self._stopped.is_set() and bool(self._agenda or self._unresolved),
         )
 
     # ------------------------------------------------------------ what comes next
@@ -274,7 +298,7 @@ class Run:
         """When it is done; None: not in this run."""
         if due.at > self._until or (subject.id, seen.version, due) in self._refused:
             return None
-        if due.kind in ASK_GATEWAY and self._means.gateway is None:
+        if due.kind in ASK_GATEWAY and self._gateway is None:
             self._waiting.add((subject.id, due))
             return None
         if due.kind in (DueKind.RESOLUTION, DueKind.REFUND):
@@ -302,7 +326,7 @@ class Run:
     def _give_commands(self, works: Sequence[_Work], at: datetime, streams: Loaded) -> None:
         together: list[tuple[_Work, Asked]] = []
         for work in works:
-            command = command_for(work.due, work.subject, work.seen, at)
+            command = work.command = command_for(work.due, work.subject, work.seen, at)
             if isinstance(command, SubscriptionCommand):
                 together.append((work, Asked(command, SYSTEM, self._command_id(work))))
             elif command is not None:
@@ -339,33 +363,51 @@ class Run:
 
     # ------------------------------------------------------------ the gateway
 
+    @property
+    def _gateway(self) -> PaymentGateway | None:
+        return None if self.unusable else self._means.gateway
+
     def _ask_gateway(self, works: Sequence[_Work], at: datetime, streams: Loaded) -> None:
         """Alone with each subscription from its card to its outcome, so that two never differ."""
         asking = [work for work in works if work.due.kind in ASK_GATEWAY]
-        if not asking or self._means.gateway is None:
+        if not asking or self._gateway is None:
             return
-        with self._means.store.alone_with(work.subject.id for work in asking):
+        with alone_with(
+            self._means.store.database,
+            (work.subject.id for work in asking),
+            patience_seconds=PATIENCE_SECONDS,
+            stopped=self._stopped,
+        ) as alone:
             self._read_on((work.subject for work in asking), streams)
-            self._ask_alone(self._means.gateway, asking, at, streams)
+            self._ask_alone(self._gateway, asking, alone, at, streams)
 
     def _ask_alone(
-        self, gateway: PaymentGateway, works: Sequence[_Work], at: datetime, streams: Loaded
+        self,
+        gateway: PaymentGateway,
+        works: Sequence[_Work],
+        alone: Alone,
+        at: datetime,
+        streams: Loaded,
     ) -> None:
         asking = list(self._questions(works, at, streams))
         if not asking:
             return
 
-        def said(question: Question) -> Said:
+        def said(of: tuple[_Work, Question]) -> Said:
+            work, question = of
+            if work.subject.id not in alone.streams or self._stopped.is_set():
+                return NOT_ASKED
             answered = ask(gateway, question)
             self._means.reached("gateway asked")
             return answered
 
         recording: list[tuple[_Work, Asked]] = []
-        answers = self._threads.map(said, (question for _, question in asking))
-        for (work, question), answered in zip(asking, answers, strict=True):
+        for (work, question), answered in zip(asking, self._threads.map(said, asking), strict=True):
             work.question, work.said = question, answered
             if (record := answered.record) is not None:
                 recording.append((work, Asked(record, SYSTEM, command_id_of(record))))
+        # Whoever took its place meanwhile may have asked the same of another card.
+        alone.still()
         recorded = self._means.ledger.answer_together([each for _, each in recording], streams)
         for (work, _), answer in zip(recording, recorded, strict=True):
             work.recorded = answer
@@ -417,7 +459,7 @@ class Run:
     def _count(self, work: _Work) -> None:
         match work.answer or (work.recorded if not work.unanswered else None):
             case Answer(receipt, None) if not receipt.repeated:
-                self.done[work.due.kind] += 1
+                self.done[work.kind] += 1
             case _:
                 return
 

@@ -90,11 +90,13 @@ class Outlook:
 
     Attributes:
         subscription: where the subject is one.
+        closed: its account is.
     """
 
     version: int
     dues: tuple[Due, ...]
     subscription: Subscription | None = None
+    closed: bool = False
 
 
 def outlook(subject: Subject, streams: Streams) -> Outlook:
@@ -107,7 +109,8 @@ def outlook(subject: Subject, streams: Streams) -> Outlook:
             closed = any(
                 _closes(entry.event) for stream in subject.streams for entry in streams[stream]
             )
-            return Outlook(version, due_of(subscription, closed=closed), subscription)
+            dues = due_of(subscription, closed=closed)
+            return Outlook(version, dues, subscription, closed)
         case "invitation":
             invitation = _state(recorded, invitation_decider, InvitationFact)
             return Outlook(version, due_of_invitation(invitation))

@@ -31,7 +31,7 @@ from handlers.workers.clock import Clock
 from handlers.workers.clock_run import ClockReport
 from tests.conftest import TestDatabase
 
-__all__ = ["CHILE", "BookedGateway", "clock_of", "copied", "lived", "played", "told"]
+__all__ = ["CHILE", "BookedGateway", "Charges", "clock_of", "copied", "lived", "played", "told"]
 
 CHILE = ZoneInfo("America/Santiago")
 Charges = Callable[[ChargeOrder], DeclineReason | None]
@@ -67,12 +67,19 @@ class BookedGateway:
 
     def charge(self, order: ChargeOrder, *, again: bool = False) -> ChargeOutcome:
         """Takes the money, unless it has; a decline stands as well."""
+        return self._charge(order, self.declines, again=again)
+
+    def withdraw(self, order: ChargeOrder) -> ChargeOutcome:
+        """Takes no money that it has not taken."""
+        return self._charge(order, lambda _: DeclineReason.OTHER, again=True)
+
+    def _charge(self, order: ChargeOrder, declines: Charges, *, again: bool) -> ChargeOutcome:
         with self._lock:
             self.asked.append((order, again))
             if self.deaf(order):
                 return Unknown(UnknownReason.TIMEOUT)
             if order.payment not in self.captured and order.payment not in self._declined:
-                reason = self.declines(order)
+                reason = declines(order)
                 if reason is None:
                     self.captured[order.payment] = order
                 else:

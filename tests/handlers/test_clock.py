@@ -33,19 +33,30 @@ from domain.subscription import (
     RequestCharge,
 )
 from handlers.composition import Acta, open_ledger
-from handlers.faults import Fault, GatewayUnusable, InvalidInput, OrderRefused
+from handlers.faults import DatabaseUnavailable, Fault, GatewayUnusable, InvalidInput, OrderRefused
 from handlers.payments.gateway import ChargeOrder, ChargeOutcome, RefundOrder
 from handlers.payments.outcomes import command_id_of
+from handlers.store.alone import alone_with
+from handlers.store.database import connect
 from handlers.store.embedded import EmbeddedServer
 from handlers.workers import clock_run
 from handlers.workers.clock_run import ClockReport
 from handlers.workers.clock_work import Outlook, Subject, command_for
 from tests.conftest import TestDatabase
 from tests.end_to_end.log_comparison import compare_logs, read_log
-from tests.handlers.clockwork import CHILE, BookedGateway, clock_of, copied, lived, played, told
+from tests.handlers.clockwork import (
+    CHILE,
+    BookedGateway,
+    Charges,
+    clock_of,
+    copied,
+    lived,
+    played,
+    told,
+)
 from tests.handlers.outages import away
 from tests.handlers.payments.gateways import gateway as gateway_of
-from tests.handlers.store.waiting import sessions_waiting, wait_until
+from tests.handlers.store.waiting import sessions_alone, wait_until
 from tests.handlers.stories import (
     BEGINNING,
     MANAGER,
@@ -231,11 +242,11 @@ def test_a_charge_that_stays_unknown_lapses_and_is_asked_about_all_the_same(stor
     assert len(gateway.asked) == 33
 
     later = played(story.acta, gateway, noon(2026, 4, 3))
-    assert later.done == {DueKind.RESOLUTION: 1, DueKind.RENEWAL: 1}
-    assert history(story, ana)[-3:] == [
-        "04-02 PaymentCaptured", "04-02 ChargeRequested", "04-02 PaymentCaptured",
-    ]  # fmt: skip
-    assert [paid.period_from.day for paid in _payments(story, ana)] == [31, 28, 31]
+    assert later.done == {DueKind.RESOLUTION: 1}
+    assert history(story, ana)[-1] == "04-02 PaymentCaptured"
+    assert [paid.period_from.day for paid in _payments(story, ana)] == [31, 28]
+    # Its days had passed: it is on record, and renews nothing.
+    assert played(story.acta, gateway, SPRING).done == {}
 
 
 @pytest.mark.rule("S1", "S7")
@@ -347,18 +358,65 @@ def test_a_contract_is_reminded_of_and_expires(story: Story, gateway: BookedGate
 
 
 @pytest.mark.rule("A10", "S7")
-def test_of_a_closed_account_only_what_is_on_its_way_goes_on(
-    story: Story, gateway: BookedGateway
-) -> None:
-    """The gateway may have taken the money; nothing else is charged."""
+def test_of_a_closed_account_what_the_gateway_took_is_recorded(story: Story) -> None:
+    """The charge was made before the closing, and nobody had heard of it."""
     ana = story.subscriber()
-    story.ask(RequestCharge(at=midnight(2, 28), account=ana.who), SYSTEM)
+    gateway = BookedGateway(silent=lambda order: order.at < midnight(3, 1))
+    assert played(story.acta, gateway, midnight(2, 28)).unresolved == 1
     story.close(ana, at=noon(2026, 2, 28))
     report = played(story.acta, gateway, SPRING)
     assert history(story, ana) == [
-        "02-28 ChargeRequested", "02-28 SubscriptionEnded", "02-28 PaymentCaptured",
+        "02-28 ChargeRequested", "02-28 PaymentOutcomeUnknown", "02-28 SubscriptionEnded",
+        "03-01 PaymentCaptured",
     ]  # fmt: skip
     assert report.done == {DueKind.RESOLUTION: 1}
+
+
+def ended(story: Story, member: Member) -> None:
+    """By its payer, on the day of the renewal."""
+    story.ask(EndSubscription(at=noon(2026, 2, 28), account=member.who), member.itself)
+
+
+def closed(story: Story, member: Member) -> None:
+    """With all that goes with it."""
+    story.close(member, at=noon(2026, 2, 28))
+
+
+def paid_by_transfer(story: Story, member: Member) -> None:
+    """From now on."""
+    transfer = ChoosePaymentMethod(
+        at=noon(2026, 2, 28), account=member.who, means=PaymentMeans.TRANSFER, months=3
+    )
+    story.ask(transfer, member.itself)
+
+
+@pytest.mark.rule("S4", "S6", "A10")
+@pytest.mark.parametrize("meanwhile", [ended, closed, paid_by_transfer])
+def test_a_charge_that_was_requested_and_never_made_is_not_made_once_it_is_over(
+    story: Story, gateway: BookedGateway, meanwhile: Callable[[Story, Member], None]
+) -> None:
+    """Who was killed between the two left it; nobody wants it any more."""
+    ana = story.subscriber()
+    story.ask(RequestCharge(at=midnight(2, 28), account=ana.who), SYSTEM)
+    meanwhile(story, ana)
+    played(story.acta, gateway, midnight(3, 1))
+    assert "02-28 PaymentDeclined" in history(story, ana)
+    assert gateway.captured == {}
+
+
+@pytest.mark.rule("S5", "S7")
+def test_a_charge_is_not_made_for_days_that_have_passed(
+    story: Story, gateway: BookedGateway
+) -> None:
+    """The gateway heard of it when the month that it was for was over."""
+    ana = story.subscriber()
+    story.ask(RequestCharge(at=midnight(2, 28), account=ana.who), SYSTEM)
+    report = lived(story.acta, gateway, noon(2026, 5, 9))
+    assert history(story, ana) == [
+        "02-28 ChargeRequested", "05-09 PaymentDeclined", "05-09 SubscriptionLapsed",
+    ]  # fmt: skip
+    assert report.done == {DueKind.RESOLUTION: 1}
+    assert gateway.captured == {}
 
 
 # ---------------------------------------------------------------- once
@@ -626,28 +684,39 @@ class Unusable(BookedGateway):
     refused = ""
 
 
-def test_a_gateway_that_refuses_acta_stops_the_clock(story: Story) -> None:
-    """What it had said of others is on record, and the charge is resolved by a later run."""
-    ana, bruno = story.subscriber(), story.subscriber("bruno@example.com")
+@pytest.mark.parametrize("group_max", [1, 200])
+def test_a_gateway_that_refuses_acta_stops_charges_and_nothing_else(
+    story: Story, monkeypatch: pytest.MonkeyPatch, group_max: int
+) -> None:
+    """What it had said of others is on record, and the charge is resolved by a later run.
+
+    However many charges wait before them, reminders and lapses are done.
+    """
+    monkeypatch.setattr(clock_run, "GROUP_MAX", group_max)
+    bruno = story.subscriber("bruno@example.com", at=noon(2026, 1, 27))
+    ana, carla = story.subscriber(), story.subscriber("carla@example.com")
+    by_transfer = story.subscriber("transfer@example.com", months=3, at=noon(2025, 12, 1))
     gateway = Unusable()
     gateway.refused = ana.who
+    now = noon(2026, 3, 1)
     with pytest.raises(GatewayUnusable):
-        played(story.acta, gateway, midnight(2, 28))
-    assert history(story, ana) == ["02-28 ChargeRequested"]
-    assert history(story, bruno) == ["02-28 ChargeRequested", "02-28 PaymentCaptured"]
+        lived(story.acta, gateway, now)
+    assert history(story, by_transfer) == ["03-01 SubscriptionLapsed"]
+    assert history(story, ana) == ["03-01 ChargeRequested"]
+    assert history(story, bruno) == ["03-01 ChargeRequested", "03-01 PaymentCaptured"]
     gateway.refused = ""
-    assert played(story.acta, gateway, midnight(2, 28)).done == {DueKind.RESOLUTION: 1}
-    assert history(story, ana) == ["02-28 ChargeRequested", "02-28 PaymentCaptured"]
+    assert lived(story.acta, gateway, now).done[DueKind.RESOLUTION] == 1
+    for member in (ana, carla):
+        assert history(story, member) == ["03-01 ChargeRequested", "03-01 PaymentCaptured"]
 
 
 class Disputing(BookedGateway):
     """Tells of another amount than it was asked for, of one account."""
 
-    def charge(self, order: ChargeOrder, *, again: bool = False) -> ChargeOutcome:
-        """As it does, but for one."""
+    def _charge(self, order: ChargeOrder, declines: Charges, *, again: bool) -> ChargeOutcome:
         if order.account == self.disputed:
             raise OrderRefused("the gateway tells of another amount", remedy="Compare the books.")
-        return super().charge(order, again=again)
+        return super()._charge(order, declines, again=again)
 
     disputed = ""
 
@@ -699,7 +768,7 @@ def test_two_clocks_never_differ_about_one_charge(database: TestDatabase, tmp_pa
             )  # fmt: skip
             Story(two).ask(choice, ana.itself)
             others.append(threads.submit(lived, two, desk.asks, at + timedelta(seconds=1)))
-            wait_until(lambda: sessions_waiting(database) > 0)
+            wait_until(lambda: sessions_alone(database) == 2)
 
         one.projector.catch_up()
         clock_of(one, desk.asks, reached=reached).run(at, live=True)
@@ -711,6 +780,99 @@ def test_two_clocks_never_differ_about_one_charge(database: TestDatabase, tmp_pa
         assert desk.captured == []
         lived(one, desk.asks, noon(2026, 3, 1))
         assert len(desk.captured) == 1
+
+
+@pytest.mark.rule("S6")
+def test_a_clock_that_was_not_alone_all_the_while_records_nothing(database: TestDatabase) -> None:
+    """Its connection was lost while the gateway was asked; another clock may have asked since."""
+    lost = [True]
+
+    def reached(point: str) -> None:
+        if point == "gateway asked" and lost.pop():
+            with connect(database.administrator) as administrator:
+                administrator.execute(
+                    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND application_name = 'acta'"
+                    " AND query ~ 'pg_try_advisory_lock'"
+                )
+            lost.append(False)
+
+    with open_ledger(database.settings()) as acta:
+        story, gateway = Story(acta), BookedGateway(declines=declining(1))
+        ana = story.subscriber()
+        acta.projector.catch_up()
+        with pytest.raises(DatabaseUnavailable):
+            clock_of(acta, gateway, reached=reached).run(midnight(2, 28))
+        assert history(story, ana) == ["02-28 ChargeRequested"]
+        assert played(acta, gateway, midnight(2, 28)).done == {DueKind.RESOLUTION: 1}
+        assert "02-28 PaymentDeclined" in history(story, ana)
+
+
+@pytest.mark.rule("S6")
+def test_a_subscription_that_somebody_holds_stops_no_other(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that stands still in the middle; its charge is asked about once it is gone."""
+    monkeypatch.setattr(clock_run, "PATIENCE_SECONDS", 0.2)
+    with open_ledger(database.settings()) as acta, open_ledger(database.settings()) as other:
+        story, gateway = Story(acta), BookedGateway()
+        ana, bruno = story.subscriber(), story.subscriber("bruno@example.com")
+        with alone_with(
+            other.store.database,
+            [subscription_of(ana.account)],
+            patience_seconds=0,
+            stopped=threading.Event(),
+        ):
+            assert lived(acta, gateway, midnight(2, 28)).unresolved == 1
+            assert history(story, ana) == ["02-28 ChargeRequested"]
+            assert history(story, bruno) == ["02-28 ChargeRequested", "02-28 PaymentCaptured"]
+        assert lived(acta, gateway, midnight(2, 28)).done == {DueKind.RESOLUTION: 1}
+        assert history(story, ana) == ["02-28 ChargeRequested", "02-28 PaymentCaptured"]
+
+
+@pytest.mark.rule("S6")
+def test_a_card_whose_token_was_altered_stops_no_other(
+    story: Story, gateway: BookedGateway, database: TestDatabase
+) -> None:
+    """It is not taken for no card, which would be a decline; it is told of until that is mended."""
+    ana, bruno = story.subscriber(), story.subscriber("bruno@example.com")
+    for member, token in ((ana, "pm_card_visa"), (bruno, "pm_card_mastercard")):
+        story.ask(by_card(member, token, at=BEGINNING), member.itself)
+    with connect(database.administrator) as administrator:
+        administrator.execute(
+            "UPDATE vault.payment_tokens SET sealed = set_bit(sealed, length(sealed) * 8 - 1,"
+            " 1 - get_bit(sealed, length(sealed) * 8 - 1)) WHERE subscription = %s",
+            (subscription_of(ana.account),),
+        )
+    report = lived(story.acta, gateway, midnight(2, 28))
+    assert [no.who for no in report.refused] == [ana.who]
+    assert "token" in report.refused[0].message
+    assert history(story, bruno)[-1] == "02-28 PaymentCaptured"
+    assert history(story, ana)[-1] == "02-28 ChargeRequested"
+    story.ask(by_card(ana, "pm_card_visa", at=midnight(2, 28)), ana.itself)
+    assert lived(story.acta, gateway, midnight(2, 28)).complete
+    assert history(story, ana)[-1] == "02-28 PaymentCaptured"
+
+
+def by_card(member: Member, token: str, *, at: datetime) -> ChoosePaymentMethod:
+    """What a payer chooses."""
+    return ChoosePaymentMethod(
+        at=at, account=member.who, means=PaymentMeans.CARD, months=1, card_token=token
+    )
+
+
+def test_a_clock_that_is_stopped_asks_the_gateway_nothing_more(story: Story) -> None:
+    """What it had asked is recorded, and the next run asks about the rest."""
+    members = [story.subscriber(f"{number}@example.com") for number in range(20)]
+    story.acta.projector.catch_up()
+    gateway = BookedGateway()
+    clock = clock_of(story.acta, gateway, reached=lambda _: clock.stop())
+    report = clock.run(midnight(2, 28), live=True)
+    assert report.stopped
+    assert len(gateway.asked) < len(members)
+    assert lived(story.acta, gateway, midnight(2, 28)).complete
+    assert len(gateway.captured) == len(members)
+    assert {history(story, member)[-1] for member in members} == {"02-28 PaymentCaptured"}
 
 
 @pytest.mark.rule("S6")

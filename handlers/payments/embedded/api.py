@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from handlers.faults import InvalidInput
 from handlers.payments.embedded.book import Book, Charge, Refund
-from handlers.payments.embedded.cards import card_of
+from handlers.payments.embedded.cards import Card, card_of
 from handlers.payments.embedded.ordered_faults import (
     AFTERWARDS,
     INSTEAD,
@@ -37,6 +37,8 @@ TEXT_MAX = 500
 LIKE_A_CARD_NUMBER = re.compile(r"[0-9](?:[ _-]*[0-9]){11,18}")
 SEARCH = re.compile(r"metadata\['payment'\]:'([^']*)'")
 CHARGE_FIELDS = {"amount", "currency", "customer", "payment_method", "confirm", "off_session"}
+CONFIRMATIONS = {("true", "true"), ("false", None)}
+"""What may be said of ``confirm`` and ``off_session``: nobody is there who could confirm it."""
 REFUND_FIELDS = {"payment_intent", "amount"}
 MESSAGES = {
     "insufficient_funds": "Your card has insufficient funds.",
@@ -121,14 +123,17 @@ FAULTY: dict[FaultKind, Reply] = {
     FaultKind.CONNECTION_LOST: LOST,
     FaultKind.ANSWER_LOST: LOST,
     **{
-        kind: Refused(None, message, status=status, kind=called).reply
-        for kind, status, called, message in (
-            (FaultKind.ERROR, HTTPStatus.INTERNAL_SERVER_ERROR, "api_error", "as ordered"),
-            (FaultKind.ERROR_AFTER, HTTPStatus.INTERNAL_SERVER_ERROR, "api_error", "as ordered"),
-            (FaultKind.BUSY, HTTPStatus.TOO_MANY_REQUESTS, "api_error", "too many requests"),
-            (FaultKind.CONFLICT_AFTER, HTTPStatus.CONFLICT, "api_error", "the key is in use"),
-        )
+        kind: Refused(
+            None, "as ordered", status=HTTPStatus.INTERNAL_SERVER_ERROR, kind="api_error"
+        ).reply
+        for kind in (FaultKind.ERROR, FaultKind.ERROR_AFTER)
     },
+    FaultKind.BUSY: Refused(
+        "rate_limit", "too many requests", status=HTTPStatus.TOO_MANY_REQUESTS
+    ).reply,
+    FaultKind.CONFLICT_AFTER: Refused(
+        "idempotency_key_in_use", "the key is in use", status=HTTPStatus.CONFLICT
+    ).reply,
 }
 
 
@@ -178,7 +183,7 @@ class Api:
             case "GET", ["v1", "payment_intents", "search"]:
                 return self._search(request, _query(target.query))
             case "POST", ["v1", "payment_intents", charge_id, "cancel"]:
-                return self._cancel(charge_id)
+                return self._cancel(request, charge_id)
             case "POST", ["v1", "refunds"]:
                 return self._refund(request)
             case "GET", ["v1", "refunds"]:
@@ -213,32 +218,46 @@ class Api:
         return self._afterwards(asked) or _charged(charge)
 
     def _new_charge(self, fields: Fields, asked: Asked, key: str, fingerprint: str) -> Charge:
-        if (fields.get("confirm"), fields.get("off_session")) != ("true", "true"):
-            raise Refused("parameter_invalid", "only off-session charges are taken, confirmed")
-        card = card_of(fields.get("payment_method", ""))
-        if card is None:
+        confirmed = fields.get("confirm", "false")
+        if (confirmed, fields.get("off_session")) not in CONFIRMATIONS:
+            raise Refused("parameter_invalid", "only off-session charges are confirmed")
+        token = fields.get("payment_method")
+        card = None if token is None else card_of(token)
+        if card is None and (token is not None or confirmed == "true"):
             raise Refused(
                 "resource_missing", "No such PaymentMethod", param="payment_method"
             )  # fmt: skip
         if not fields.get("customer", "cus_").startswith("cus_"):
             raise Refused("resource_missing", "No such customer", param="customer")
-        attempt = asked.metadata.get("attempt", "1")
-        code = card.decline_of(int(attempt) if attempt.isdecimal() else 1)
-        if (fault := self._faults.first({FaultKind.DECLINE}, asked)) is not None:
-            code = fault.code
+        status, code = self._becomes(card, asked, confirmed=confirmed == "true")
+        card = card or Card()
         return Charge(
             id=f"pi_{_hex(key)}",
             key=key,
             fingerprint=fingerprint,
             amount=_amount(fields),
             currency=_currency(fields),
-            status=card.status if code is None else "requires_payment_method",
+            status=status,
             created=self._created(asked.at),
             metadata=_with_time(asked),
             code=code,
             refunds_become=card.refund_status,
             refund_failure=card.refund_failure,
         )
+
+    def _becomes(
+        self, card: Card | None, asked: Asked, *, confirmed: bool
+    ) -> tuple[str, str | None]:
+        """The status of a new charge, and why it is declined, if it is."""
+        if card is None:
+            return "requires_payment_method", None
+        if not confirmed:
+            return "requires_confirmation", None
+        attempt = asked.metadata.get("attempt", "1")
+        code = card.decline_of(int(attempt) if attempt.isdecimal() else 1)
+        if (fault := self._faults.first({FaultKind.DECLINE}, asked)) is not None:
+            code = fault.code
+        return card.status if code is None else "requires_payment_method", code
 
     def _search(self, request: Request, query: Fields) -> Reply:
         match = SEARCH.fullmatch(query.get("query", ""))
@@ -250,20 +269,34 @@ class Api:
         asked = Asked(metadata, request.at)
         if (fault := self._faults.first(INSTEAD, asked)) is not None:
             return FAULTY[fault.kind]
+        if self._faults.first({FaultKind.SEARCH_LATE}, asked) is not None:
+            found = []
         data = [_intent(self._settled(charge, asked.at)) for charge in found]
-        return _ok({"object": "search_result", "data": data, "has_more": False})
+        return _ok(
+            {
+                "object": "search_result",
+                "url": "/v1/payment_intents/search",
+                "data": data,
+                "has_more": False,
+                "next_page": None,
+            }
+        )
 
-    def _cancel(self, charge_id: str) -> Reply:
+    def _cancel(self, request: Request, charge_id: str) -> Reply:
         charge = self._book.pages.charges.get(charge_id)
         if charge is None:
-            raise _missing("payment_intent")
-        if charge.status in ("succeeded", "processing"):
+            raise _missing("payment_intent", param="intent")
+        asked = Asked(charge.metadata, request.at)
+        if (fault := self._faults.first(INSTEAD, asked)) is not None:
+            return FAULTY[fault.kind]
+        if charge.status in ("succeeded", "processing", "canceled"):
             raise Refused(
                 "payment_intent_unexpected_state", f"it is {charge.status}, and stays so"
             )  # fmt: skip
         charge = replace(charge, status="canceled")
         self._book.note(charge)
-        return _ok(_intent(charge))
+        self._tell(charge, asked)
+        return self._afterwards(asked) or _ok(_intent(charge))
 
     def _settled(self, charge: Charge, at: datetime | None) -> Charge:
         """What was pending is done once it is asked about for a later instant."""
@@ -302,7 +335,9 @@ class Api:
         left = charge.amount - self._book.refunded_minor(charge)
         if amount > left:
             code = "charge_already_refunded" if left == 0 else "amount_too_large"
-            raise Refused(code, "Refund amount is greater than what is left of the charge")
+            raise Refused(
+                code, "Refund amount is greater than what is left of the charge", param="amount"
+            )  # fmt: skip
         status, failure = charge.refunds_become, charge.refund_failure
         if self._faults.first({FaultKind.REFUND_FAILS}, asked) is not None:
             status, failure = "failed", "unknown"
@@ -336,14 +371,14 @@ class Api:
         page = [pages.refunds[each] for each in newest_first[: int(limit)]]
         data = [_refund_of(self._refund_settled(refund, request.at)) for refund in page]
         more = len(newest_first) > len(page)
-        return _ok({"object": "list", "data": data, "has_more": more})
+        return _ok({"object": "list", "url": "/v1/refunds", "data": data, "has_more": more})
 
     def _refund_settled(self, refund: Refund, at: datetime | None) -> Refund:
         if refund.status != "pending" or not _is_later(at, refund.metadata):
             return refund
         refund = replace(refund, status="succeeded")
         self._book.note(refund)
-        self._tell(refund, Asked(refund.metadata, at))
+        self._tell(refund, Asked(refund.metadata, at), settled=True)
         return refund
 
     # ------------------------------------------------------------ for whoever tries things
@@ -391,10 +426,10 @@ class Api:
     def _created(self, at: datetime | None) -> int:
         return int((at or self._now()).timestamp())
 
-    def _tell(self, entry: Charge | Refund, asked: Asked) -> None:
+    def _tell(self, entry: Charge | Refund, asked: Asked, *, settled: bool = False) -> None:
         if self._webhooks is None:
             return
-        event = _event(entry, self._created(asked.at))
+        event = _event(entry, self._created(asked.at), settled=settled)
         if event is None or self._faults.first({FaultKind.WEBHOOK_MISSING}, asked) is not None:
             return
         self._book.note_event(event)
@@ -441,9 +476,9 @@ def _form(body: bytes, known: set[str]) -> tuple[Fields, Fields]:
     return fields, metadata
 
 
-def _missing(what: str) -> Refused:
+def _missing(what: str, *, param: str | None = None) -> Refused:
     return Refused(
-        "resource_missing", f"No such {what}", status=HTTPStatus.NOT_FOUND, param=what
+        "resource_missing", f"No such {what}", status=HTTPStatus.NOT_FOUND, param=param or what
     )  # fmt: skip
 
 
@@ -483,7 +518,7 @@ def _ok(body: Any) -> Reply:
 
 
 def _charged(charge: Charge) -> Reply:
-    if charge.status != "requires_payment_method":
+    if charge.status != "requires_payment_method" or charge.code is None:
         return _ok(_intent(charge))
     error = {**_why(charge), "payment_intent": _intent(charge)}
     return Reply(HTTPStatus.PAYMENT_REQUIRED, {"error": error})
@@ -530,15 +565,19 @@ def _refund_of(refund: Refund) -> dict[str, Any]:
     return told if refund.failure is None else {**told, "failure_reason": refund.failure}
 
 
-def _event(entry: Charge | Refund, created: int) -> dict[str, Any] | None:
+def _event(entry: Charge | Refund, created: int, *, settled: bool) -> dict[str, Any] | None:
     """What a webhook tells of; None where nothing has come of it yet."""
     match entry:
         case Charge(status="succeeded"):
             told, kind = _intent(entry), "payment_intent.succeeded"
-        case Charge(status="requires_payment_method"):
+        case Charge(status="requires_payment_method", code=str()):
             told, kind = _intent(entry), "payment_intent.payment_failed"
-        case Refund(status="succeeded" | "failed"):
-            told, kind = _refund_of(entry), "refund.updated"
+        case Charge(status="canceled"):
+            told, kind = _intent(entry), "payment_intent.canceled"
+        case Refund(status="succeeded"):
+            told, kind = _refund_of(entry), "refund.updated" if settled else "refund.created"
+        case Refund(status="failed"):
+            told, kind = _refund_of(entry), "refund.failed"
         case _:
             return None
     return {
@@ -547,6 +586,7 @@ def _event(entry: Charge | Refund, created: int) -> dict[str, Any] | None:
         "type": kind,
         "created": created,
         "livemode": False,
+        "pending_webhooks": 1,
         "data": {"object": told},
     }
 

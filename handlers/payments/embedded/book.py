@@ -23,7 +23,7 @@ class Charge:
     Attributes:
         key: the idempotency key under which it was asked for.
         fingerprint: digest of all that was asked for under that key.
-        metadata: payment, account and attempt, as they were told; at, the business time.
+        metadata: payment, account, attempt and withdrawn, as they were told; at, the business time.
         code: why it was declined, as ``decline_code``.
         refunds_become: status of its refunds, which depends on the card.
     """

@@ -49,6 +49,8 @@ class FaultKind(StrEnum):
     """It is done, and 500 is answered; who asks again is told."""
     CONFLICT_AFTER = "conflict_after"
     """It is done, and 409 is answered, as if another were still at it; who asks again is told."""
+    SEARCH_LATE = "search_late"
+    """It is done and answered, and a search does not find it yet."""
     WEBHOOK_MISSING = "webhook_missing"
     """It is done and answered, and no webhook is ever sent of it."""
     WEBHOOK_TWICE = "webhook_twice"

@@ -2,13 +2,14 @@
 
 import signal
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
 
 from domain.streams import subscription_of
 from domain.subscription import ChoosePaymentMethod, PaymentMeans
+from handlers.cli import clock
 from handlers.composition import open_ledger
 from handlers.payments.embedded import EmbeddedGateway
 from tests.conftest import TestDatabase
@@ -138,6 +139,29 @@ def test_real_cards_are_not_charged_before_their_day(
     monkeypatch.setenv("ACTA_GATEWAY_KEY", KEY)
     terminal("project", "--once")
     assert terminal("tick", "--until", ahead).status == 0
+
+
+class Ahead(datetime):
+    """The time on a machine that is a month ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Ahead":
+        """Later than it is."""
+        return cls.fromtimestamp(datetime.now(tz).timestamp() + 30 * 86400, tz)
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("mode", [[], ["--loop"]])
+def test_a_machine_whose_time_is_wrong_charges_nobody(
+    terminal: Terminal, database: TestDatabase, monkeypatch: pytest.MonkeyPatch, mode: list[str]
+) -> None:
+    """Cards would be charged a month early, and no other machine could go on."""
+    ana = subscriber(database, at=datetime.now(UTC) - timedelta(days=2))
+    monkeypatch.setattr(clock, "datetime", Ahead)
+    ended = terminal("tick", *mode)
+    assert ended.status == 2
+    assert "2592000 s apart" in ended.err
+    assert history(database, ana) == []
 
 
 def test_both_kinds_of_time_do_not_go_together(terminal: Terminal) -> None:

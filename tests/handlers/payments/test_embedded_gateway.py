@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from queue import Queue
+from threading import Event
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,7 +25,9 @@ from handlers.faults import FolderUnusable, InvalidInput
 from handlers.payments.embedded import EmbeddedGateway, OrderedFault
 from handlers.payments.embedded.ordered_faults import Asked
 from handlers.payments.gateway import Captured, Declined, Refunded, Unknown
+from handlers.payments.webhooks import ChargeReport, read_webhook
 from tests.handlers.payments.gateways import KEY, NOON, Desk, charge, gateway, refund
+from tests.handlers.payments.official import Listener
 
 ACTA = Path(sys.executable).with_name("acta")
 LATER = NOON + timedelta(days=1)
@@ -115,6 +120,17 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path, text: bytes) -> No
     assert book.read_bytes() == text
 
 
+@pytest.mark.rule("S6")
+def test_what_was_withdrawn_stays_so_when_another_gateway_takes_the_book(tmp_path: Path) -> None:
+    order, never = charge(), Declined(DeclineReason.OTHER)
+    with gateway(tmp_path / "book") as desk:
+        assert desk.asks.withdraw(order) == never
+    with gateway(tmp_path / "book") as desk:
+        assert desk.asks.charge(order) == desk.asks.withdraw(order) == never
+        (entry,) = desk.charges
+        assert (entry["status"], entry["metadata"]["withdrawn"]) == ("canceled", "other")
+
+
 def test_a_book_has_one_gateway_at_a_time(tmp_path: Path) -> None:
     with gateway(tmp_path / "book"), pytest.raises(FolderUnusable, match="another gateway"):
         EmbeddedGateway(tmp_path / "book", KEY)
@@ -177,6 +193,7 @@ def test_no_number_of_a_card_is_taken(desk: Desk, tmp_path: Path, fields: dict[s
         ({"currency": "CLP"}, {}, "parameter_invalid"),
         ({"payment_method": "pm_card_nobodyKnows"}, {}, "resource_missing"),
         ({"confirm": "false"}, {}, "parameter_invalid"),
+        ({"off_session": "false"}, {}, "parameter_invalid"),
         ({"tip": "100"}, {}, "parameter_unknown"),
         ({"metadata[note]": "x" * 501}, {}, "parameter_invalid"),
         ({}, {"Idempotency_Key": ""}, "parameter_missing"),
@@ -225,31 +242,34 @@ def test_without_the_key_it_says_nothing(desk: Desk, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_",
+    ("request_", "status"),
     [
-        b"\r\n\r\n",
-        b"hello\r\n\r\n",
-        b"\xff\xfe\x00\r\n\r\n",
-        b"GET /book HTTP/1.1\r\nno colon\r\n\r\n",
-        b"GET /book HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"GET /book HTTP/1.1\r\nContent-Length: many\r\n\r\n",
-        b"POST /v1/refunds HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n",
-        b"POST /v1/refunds HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /" + b"x" * 20_000,
+        (b"hello\r\n\r\n", 400),
+        (b"\xff\xfe\x00\r\n\r\n", 400),
+        (b"GET /book HTTP/1.1\r\n\r\n", 400),
+        (b"GET /book HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400),
+        (b"GET /book HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /book HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", 400),
+        (b"POST /v1/refunds HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (b"GET /" + b"x" * 20_000, 400),
     ],
 )
-def test_what_is_no_request_ends_its_connection_and_no_other(desk: Desk, request_: bytes) -> None:
+def test_what_is_no_request_ends_its_connection_and_no_other(
+    desk: Desk, request_: bytes, status: int
+) -> None:
     host, _, port = desk.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(request_)
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
-    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert int(answer.split(b" ")[1]) == status
+    assert list(json.loads(answer.rpartition(b"\r\n")[2])) == ["error"]
     assert desk.captured == []
 
 
 def test_requests_that_arrive_together_or_in_pieces_are_answered_in_order(desk: Desk) -> None:
     host, _, port = desk.url.removeprefix("http://").partition(":")
-    ask = b"GET /%b HTTP/1.1\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n%b\r\n"
+    ask = b"GET /%b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n%b\r\n"
     text = ask % (b"book", b"") + ask % (b"faults", b"") + ask % (b"book", b"Connection: close\r\n")
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(text[:30])
@@ -257,6 +277,82 @@ def test_requests_that_arrive_together_or_in_pieces_are_answered_in_order(desk: 
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.count(b"200 OK") == 3
     assert answer.index(b'"charges"') < answer.index(b'"faults"') < answer.rindex(b'"charges"')
+
+
+def test_what_comes_in_together_waits_for_the_disk_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its loop is held up until all of it is there."""
+    asked = {
+        "amount": "100",
+        "currency": "clp",
+        "payment_method": "pm_card_visa",
+        "confirm": "true",
+        "off_session": "true",
+    }
+    written: list[int] = []
+
+    def fsync(file: int, really: Callable[[int], None] = os.fsync) -> None:
+        written.append(file)
+        really(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    embedded = EmbeddedGateway(tmp_path / "book", KEY)
+    address = urlsplit(embedded.url)
+    with embedded.in_thread(), ExitStack() as stack:
+        clients = [HTTPConnection(str(address.hostname), address.port) for _ in range(20)]
+        held, released = Event(), Event()
+        for client in clients:
+            stack.callback(client.close)
+            client.request("GET", "/book")
+            client.getresponse().read()
+        embedded.call_soon(held.set)
+        embedded.call_soon(released.wait, 60)
+        assert held.wait(60)
+        for client in clients:
+            headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": str(uuid4())}
+            client.request("POST", "/v1/payment_intents", urlencode(asked), headers)
+        released.set()
+        assert [client.getresponse().status for client in clients] == [200] * 20
+    assert len(written) == 1
+
+
+# ---------------------------------------------------------------- what is withdrawn
+
+
+@pytest.mark.rule("S7")
+@pytest.mark.parametrize("token", [None, "pm_1"])
+def test_of_a_withdrawal_a_webhook_tells_once_and_for_the_same_reason(
+    tmp_path: Path, token: str | None
+) -> None:
+    book, order, secret = tmp_path / "book", charge(token=token), "whsec_of_these_tests"
+    with (
+        Listener() as listener,
+        gateway(book, webhooks_url=listener.url, webhook_secret=secret) as desk,
+    ):
+        outcome = desk.asks.withdraw(order)
+        desk.asks.withdraw(order)
+        heard = listener.next()
+        told = read_webhook(
+            heard.body,
+            heard.headers["stripe-signature"],
+            secrets=[secret.encode()],
+            now=datetime.now(UTC),
+        )
+        assert isinstance(told, ChargeReport)
+        assert (told.type, told.payment) == ("payment_intent.canceled", order.payment)
+        assert (told.amount_minor, told.outcome) == (order.amount_minor, outcome)
+        desk.asks.charge(charge())
+        assert json.loads(listener.next().body)["type"] == "payment_intent.succeeded"
+
+
+def test_a_charge_that_is_given_up_is_told_of_as_declined(tmp_path: Path) -> None:
+    with (
+        Listener() as listener,
+        gateway(tmp_path / "book", webhooks_url=listener.url, webhook_secret="whsec_x") as desk,
+    ):
+        desk.asks.charge(charge(token="pm_card_requiresAction"))
+        assert json.loads(listener.next().body)["type"] == "payment_intent.canceled"
 
 
 # ---------------------------------------------------------------- faults to order

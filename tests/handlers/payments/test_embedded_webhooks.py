@@ -111,7 +111,7 @@ def test_what_became_of_charges_and_refunds_is_reported(tmp_path: Path, receiver
         back = refund(told["id"], 100)
         desk.asks.refund(back)
         refunded = receiver.next()
-        assert refunded["type"] == "refund.updated"
+        assert refunded["type"] == "refund.created"
         assert refunded["data"]["object"]["metadata"]["refund"] == str(back.refund)
         assert refunded["data"]["object"]["status"] == "succeeded"
 

@@ -5,9 +5,12 @@ import logging
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +21,7 @@ from handlers.composition import Acta, open_ledger
 from handlers.faults import GatewayUnusable, InvalidInput, OrderRefused
 from handlers.payments.gateway import (
     Captured,
+    ChargeOrder,
     ChargeOutcome,
     Declined,
     Refunded,
@@ -194,7 +198,260 @@ def test_a_charge_that_its_payer_would_have_to_confirm_is_given_up(desk: Desk) -
     assert desk.asks.charge(order, again=True) == Declined(DeclineReason.CARD_REFUSED)
 
 
+# ---------------------------------------------------------------- withdrawals
+
+NEVER_MADE = Declined(DeclineReason.OTHER)
+WITHOUT_CARD = Declined(DeclineReason.NO_CARD)
+
+
+@pytest.mark.rule("S6", "S7")
+@pytest.mark.parametrize(("token", "outcome"), [("pm_1", NEVER_MADE), (None, WITHOUT_CARD)])
+def test_a_charge_that_was_withdrawn_is_never_made(
+    desk: Desk, token: str | None, outcome: ChargeOutcome
+) -> None:
+    """Whatever is asked for afterwards, and under whichever card: it is declined as at first."""
+    order = charge(token=token)
+    assert desk.asks.withdraw(order) == desk.asks.withdraw(order) == outcome
+    for asked in (charge(order.payment), charge(order.payment, None)):
+        assert desk.asks.charge(asked, again=True) == desk.asks.withdraw(asked) == outcome
+    assert desk.asks.charge(charge(order.payment)) == outcome
+    (entry,) = desk.charges
+    assert (entry["status"], entry["last_payment_error"]) == ("canceled", None)
+
+
+@pytest.mark.rule("S7")
+@pytest.mark.parametrize(
+    "token", ["pm_card_visa", "pm_card_chargeDeclinedInsufficientFunds", "pm_card_requiresAction"]
+)
+def test_a_charge_that_was_made_is_not_withdrawn(desk: Desk, token: str) -> None:
+    order = charge(token=token)
+    outcome = desk.asks.charge(order)
+    assert desk.asks.withdraw(order) == desk.asks.withdraw(order) == outcome
+    assert desk.asks.charge(order, again=True) == outcome
+    assert len(desk.charges) == 1
+
+
+@pytest.mark.rule("S7")
+def test_a_charge_that_is_on_its_way_is_not_withdrawn(desk: Desk) -> None:
+    order = charge(token="pm_card_processing")
+    assert desk.asks.charge(order) == Unknown(UnknownReason.TIMEOUT)
+    assert desk.asks.withdraw(order) == Unknown(UnknownReason.TIMEOUT)
+    assert isinstance(desk.asks.withdraw(charge(order.payment, at=LATER)), Captured)
+
+
+@pytest.mark.rule("S7")
+def test_a_charge_that_never_arrived_is_withdrawn_once_the_gateway_answers(tmp_path: Path) -> None:
+    with gateway(tmp_path / "book", f"hang,until={LATER.isoformat()}") as desk:
+        order = charge()
+        assert desk.hurries.charge(order) == Unknown(UnknownReason.TIMEOUT)
+        assert desk.hurries.withdraw(order) == Unknown(UnknownReason.TIMEOUT)
+        later = charge(order.payment, at=LATER)
+        assert desk.asks.withdraw(later) == NEVER_MADE
+        assert desk.asks.charge(later, again=True) == NEVER_MADE
+
+
+@pytest.mark.rule("S6", "S7")
+@pytest.mark.parametrize("token", ["pm_card_visa", "pm_card_chargeDeclined"])
+@pytest.mark.parametrize("without_card", [False, True])
+def test_a_charge_that_no_search_finds_yet_is_unknown_until_one_does(
+    tmp_path: Path, token: str, without_card: bool
+) -> None:
+    """Such as that of a process that was killed a moment ago: what is not found may be made."""
+    with gateway(tmp_path / "book", "hang_after", "search_late") as desk:
+        order = charge(token=token)
+        desk.hurries.charge(order)
+        desk.mend()
+        desk.order("search_late")
+        asked = charge(order.payment, None if without_card else token)
+        assert desk.asks.withdraw(asked) == Unknown(UnknownReason.GATEWAY_FAULT)
+        if without_card:
+            assert desk.asks.charge(asked, again=True) == Unknown(UnknownReason.GATEWAY_FAULT)
+        desk.mend()
+        outcome = desk.asks.charge(order)
+        assert not isinstance(outcome, Unknown)
+        assert desk.asks.withdraw(asked) == desk.asks.charge(asked, again=True) == outcome
+        assert len(desk.charges) == 1
+
+
+@pytest.mark.rule("S6", "S7")
+def test_a_withdrawal_that_no_search_finds_yet_lets_no_charge_be_made(desk: Desk) -> None:
+    desk.order("search_late")
+    order = charge()
+    assert desk.asks.withdraw(order) == NEVER_MADE
+    assert desk.asks.charge(order, again=True) == Unknown(UnknownReason.GATEWAY_FAULT)
+    assert desk.asks.charge(charge(order.payment, at=LATER)) == Unknown(UnknownReason.GATEWAY_FAULT)
+    desk.mend()
+    assert desk.asks.charge(order) == desk.asks.charge(order, again=True) == NEVER_MADE
+
+
+@pytest.mark.rule("S6", "S7")
+@pytest.mark.parametrize("fault", ["answer_lost", "error_after", "conflict_after"])
+def test_a_withdrawal_whose_answers_are_lost_is_found_again(tmp_path: Path, fault: str) -> None:
+    """Both that of what it makes, and that of its cancellation."""
+    with gateway(tmp_path / "book", fault) as desk:
+        assert desk.asks.withdraw(charge()) == NEVER_MADE
+        assert [entry["status"] for entry in desk.charges] == ["canceled"]
+
+
+@pytest.mark.rule("S6", "S7")
+@pytest.mark.parametrize("method", ["withdraw", "charge"])
+def test_a_withdrawal_that_stopped_midway_is_ended_by_whoever_asks_next(
+    desk: Desk, method: str
+) -> None:
+    order = charge()
+    asked = {
+        "amount": "9990",
+        "currency": "clp",
+        "metadata[payment]": str(order.payment),
+        "metadata[account]": order.account,
+        "metadata[attempt]": "1",
+        "metadata[withdrawn]": "other",
+    }
+    made = desk.by_hand("POST", "/v1/payment_intents", asked, Idempotency_Key=str(order.payment))
+    assert (made[0], made[1]["status"]) == (200, "requires_payment_method")
+    assert getattr(desk.asks, method)(order) == NEVER_MADE
+    assert [entry["status"] for entry in desk.charges] == ["canceled"]
+
+
+@pytest.mark.rule("S6")
+def test_a_charge_that_some_ask_for_and_others_withdraw_has_one_outcome(desk: Desk) -> None:
+    """Whoever comes first, all hear the same, or that nobody knows it yet."""
+    for _ in range(10):
+        order, together = charge(), Barrier(8)
+
+        def ask(withdrawn: bool, order: ChargeOrder = order, at: Barrier = together) -> object:
+            at.wait()
+            return desk.asks.withdraw(order) if withdrawn else desk.asks.charge(order)
+
+        with ThreadPoolExecutor(8) as threads:
+            outcomes = set(threads.map(ask, [False, True] * 4))
+        known = {each for each in outcomes if not isinstance(each, Unknown)}
+        assert known == {desk.asks.charge(order)}
+    assert len(desk.charges) == 10
+
+
+@pytest.mark.rule("S6", "S13")
+def test_what_is_withdrawn_for_another_amount_is_refused(desk: Desk) -> None:
+    order = charge()
+    desk.asks.withdraw(order)
+    with pytest.raises(OrderRefused, match="another amount"):
+        desk.asks.withdraw(charge(order.payment, amount_minor=100))
+    assert desk.asks.withdraw(charge(amount_minor=100_000_000)) == NEVER_MADE
+
+
+# ---------------------------------------------------------------- slow and endless answers
+
+PAID = b'{"id": "pi_1", "status": "succeeded", "amount": 9990, "currency": "clp"}'
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+IN_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@contextmanager
+def answering(at_once: bytes, drops: bytes = b"") -> Iterator[str]:
+    """A server that answers; to whoever connects first, the second part drop by drop."""
+    connections, ended = count(), Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            self.drips = next(connections) == 0
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            with suppress(ConnectionError):
+                self.wfile.write(at_once)
+                if not self.drips:
+                    self.wfile.write(drops)
+                    return
+                for drop in drops:
+                    self.wfile.write(bytes([drop]))
+                    if ended.wait(0.1):
+                        return
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name
+            """Nothing is said."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.rule("S7")
+@pytest.mark.parametrize(
+    ("at_once", "drops"),
+    [
+        (b"", WHOLE % len(PAID) + PAID),
+        (WHOLE % len(PAID), PAID),
+        (IN_CHUNKS, b"%064x\r\n%b\r\n0\r\n\r\n" % (len(PAID), PAID)),
+    ],
+    ids=["head", "body", "chunks"],
+)
+def test_a_gateway_that_drips_is_given_up_in_time(at_once: bytes, drops: bytes) -> None:
+    """However often a drop arrives; and no later answer is read from the same connection."""
+    with (
+        answering(at_once, drops) as url,
+        closing(StripeGateway(url, KEY, timeout_seconds=1)) as adapter,
+    ):
+        assert adapter.charge(charge()) == Unknown(UnknownReason.TIMEOUT)
+        assert adapter.charge(charge()) == Captured("pi_1")
+
+
+@pytest.mark.rule("S7")
+@pytest.mark.parametrize(
+    ("length", "outcome"),
+    [
+        (1024 * 1024, Captured("pi_1")),
+        (1024 * 1024 + 1, Unknown(UnknownReason.GATEWAY_FAULT)),
+        (1024 * 1024 * 1024, Unknown(UnknownReason.GATEWAY_FAULT)),
+    ],
+)
+def test_of_an_answer_no_more_than_a_mebibyte_is_read(length: int, outcome: ChargeOutcome) -> None:
+    answer = WHOLE % length + PAID.ljust(min(length, 2 * 1024 * 1024))
+    with answering(answer) as url, Desk(url) as desk:
+        assert desk.asks.charge(charge()) == outcome
+
+
 # ---------------------------------------------------------------- what the gateway refuses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://gateway.example.com",
+        "http://127.0.0.1.example.com",
+        "http://10.0.0.1:8080",
+        "http://[2001:db8::1]",
+        "http://0.0.0.0",
+    ],
+)
+def test_no_key_is_sent_in_clear_to_another_machine(url: str) -> None:
+    with pytest.raises(InvalidInput, match="sent in clear") as fault:
+        StripeGateway(url, KEY, timeout_seconds=1)
+    assert fault.value.remedy is not None
+    assert "https://" in fault.value.remedy
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://gateway.example.com",
+        "http://127.0.0.1",
+        "http://127.8.9.1:80",
+        "http://[::1]:80",
+        "http://localhost:80/",
+    ],
+)
+def test_a_key_that_nobody_else_reads_is_sent(url: str) -> None:
+    StripeGateway(url, KEY, timeout_seconds=1).close()
 
 
 def test_a_wrong_key_is_a_fault_and_no_decline(desk: Desk) -> None:

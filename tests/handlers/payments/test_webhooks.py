@@ -274,6 +274,7 @@ def test_a_charge_that_was_canceled_takes_no_money() -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "outcome"),
     [
+        ("refund.created", "succeeded", Refunded("re_1")),
         ("refund.updated", "succeeded", Refunded("re_1")),
         ("charge.refund.updated", "succeeded", Refunded("re_1")),
         ("refund.updated", "canceled", RefundRefused(RefundFailure.REFUSED_BY_GATEWAY)),

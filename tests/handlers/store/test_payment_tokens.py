@@ -200,13 +200,20 @@ def test_it_opens_after_the_keys_were_rotated(acta: Acta, database: TestDatabase
 def test_copied_to_another_subscription_it_does_not_open(
     acta: Acta, database: TestDatabase
 ) -> None:
-    event, _ = subscriber(acta)
+    """And those beside it do."""
+    event, subscription = subscriber(acta)
     ask(acta, card(f"account:{event.account}", VISA), owner(event.person))
     another = uuid4()
     with connect(database.administrator) as administrator:
-        administrator.execute("UPDATE vault.payment_tokens SET subscription = %s", (another,))
-    with pytest.raises(NotOpened):
-        acta.tokens.of([another])
+        administrator.execute(
+            "INSERT INTO vault.payment_tokens"
+            " SELECT (jsonb_populate_record(kept, jsonb_build_object('subscription', %s::uuid))).*"
+            " FROM vault.payment_tokens AS kept",
+            (another,),
+        )
+    found = acta.tokens.of([another, subscription])
+    assert isinstance(found[another], NotOpened)
+    assert found[subscription] == VISA
 
 
 def test_of_two_in_one_append_the_later_stands(acta: Acta) -> None:

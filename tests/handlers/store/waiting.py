@@ -7,7 +7,7 @@ from time import monotonic
 from handlers.store.database import connect
 from tests.conftest import TestDatabase
 
-__all__ = ["TIMEOUT_SECONDS", "sessions_waiting", "wait_until"]
+__all__ = ["TIMEOUT_SECONDS", "sessions_alone", "sessions_waiting", "wait_until"]
 
 TIMEOUT_SECONDS = 120
 """After which something that should have come is given up."""
@@ -27,4 +27,14 @@ def sessions_waiting(database: TestDatabase) -> int:
         return observer.execute(
             "SELECT FROM pg_stat_activity WHERE datname = current_database()"
             " AND application_name = 'acta' AND wait_event_type = 'Lock'"
+        ).rowcount
+
+
+def sessions_alone(database: TestDatabase) -> int:
+    """How many sessions of Acta are alone with streams, or look again and again until they are."""
+    with connect(database.administrator) as observer:
+        return observer.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'acta'"
+            " AND query ~ 'pg_(try_advisory_lock|advisory_unlock_all)'"
         ).rowcount

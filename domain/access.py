@@ -61,7 +61,7 @@ class PaidFacts:
         ended: the payer had ended the subscription and not taken it back.
         lapsed: that it ran out is on record, and nobody began it anew.
         past_due: the renewal was declined, and nothing else has come of it.
-        unknown: nobody knows what became of the renewal, and nothing else has come of it.
+        unknown: nobody knows yet what became of its last charge, whatever else has come since.
     """
 
     paid: bool = False
@@ -248,6 +248,8 @@ def _invitation_state(last: Placed | None, at: datetime) -> InvitationState:
 _WISH = frozenset({AccessFactKind.ENDED, AccessFactKind.RESUMED, AccessFactKind.REACTIVATED})
 _GRACE = frozenset({AccessFactKind.PAST_DUE, AccessFactKind.OUTCOME_UNKNOWN})
 _COURSE = _WISH | _GRACE | {AccessFactKind.PAID, AccessFactKind.LAPSED}
+# What says whether it is known what became of the last charge.
+_OUTCOME = frozenset({AccessFactKind.PAID, AccessFactKind.DECLINED, AccessFactKind.OUTCOME_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +275,8 @@ def _weigh_payments(known: Sequence[Placed], at: datetime) -> _Paid:
     covering = next((placed for placed in payments if placed[1].covers(at)), None)
     if covering is not None:
         return _Paid(PaidFacts(paid=True, ever_paid=True), (covering,))
-    last = last_of(known, _COURSE) or payments[-1]
+    unknown = _charge_without_outcome(known)
+    last = last_of(_but_for_answered(known, unknown), _COURSE) or payments[-1]
     wish = last_of(known, _WISH)
     ended = wish is not None and wish[1].kind is AccessFactKind.ENDED
     kind = last[1].kind
@@ -285,11 +288,27 @@ def _weigh_payments(known: Sequence[Placed], at: datetime) -> _Paid:
         ended=ended,
         lapsed=kind is AccessFactKind.LAPSED,
         past_due=kind is AccessFactKind.PAST_DUE,
-        unknown=kind is AccessFactKind.OUTCOME_UNKNOWN,
+        unknown=unknown is not None,
     )
     stopped = [wish] if ended and wish is not None else []
-    told = [last] if facts.lapsed or facts.past_due or facts.unknown else []
-    return _Paid(facts, (payments[-1], *stopped, *told))
+    told = [last] if facts.lapsed or facts.past_due else []
+    waiting = [unknown] if unknown is not None else []
+    return _Paid(facts, (payments[-1], *stopped, *told, *waiting))
+
+
+def _charge_without_outcome(known: Sequence[Placed]) -> Placed | None:
+    """What says that nobody knows what became of a charge; None once it is known (S7)."""
+    last = last_of(known, _OUTCOME)
+    return last if last and last[1].kind is AccessFactKind.OUTCOME_UNKNOWN else None
+
+
+def _but_for_answered(known: Sequence[Placed], unknown: Placed | None) -> list[Placed]:
+    """Not knowing is undone by an outcome, which tells for itself what comes of it."""
+    return [
+        placed
+        for placed in known
+        if placed[1].kind is not AccessFactKind.OUTCOME_UNKNOWN or placed is unknown
+    ]
 
 
 def _is_being_renewed(payment: Placed, last: Placed, at: datetime) -> bool:

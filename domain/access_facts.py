@@ -22,7 +22,7 @@ from domain.account import (
     RoleAssigned,
     UserRegistered,
 )
-from domain.calendar import start_of_day
+from domain.calendar import local_day, start_of_day
 from domain.contract import (
     ContactNamed,
     ContractEnded,
@@ -55,6 +55,7 @@ from domain.invitation import (
 )
 from domain.subscription_facts import (
     PaymentCaptured,
+    PaymentDeclined,
     PaymentMeans,
     PaymentOutcomeUnknown,
     SubscriptionEnded,
@@ -89,6 +90,7 @@ class AccessFactKind(StrEnum):
     PAID = "paid"
     PAST_DUE = "past_due"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    DECLINED = "declined"
     ENDED = "ended"
     RESUMED = "resumed"
     LAPSED = "lapsed"
@@ -266,7 +268,8 @@ def _contract_fact(kind: AccessFactKind, event: ContractFact) -> AccessFact:
 
 def _end_of_renewal_day(event: PaymentCaptured) -> datetime | None:
     """The end of the first day that is not paid for, on which a card is charged (S8)."""
-    if event.means is not PaymentMeans.CARD:
+    in_time = local_day(event.occurred_at, event.time_zone) <= event.period_to
+    if event.means is not PaymentMeans.CARD or not in_time:
         return None
     return start_of_day(event.period_to + timedelta(days=2), event.time_zone)
 
@@ -287,6 +290,7 @@ _KINDS: dict[type[Event], AccessFactKind] = {
     PaymentCaptured: AccessFactKind.PAID,
     SubscriptionPastDue: AccessFactKind.PAST_DUE,
     PaymentOutcomeUnknown: AccessFactKind.OUTCOME_UNKNOWN,
+    PaymentDeclined: AccessFactKind.DECLINED,
     SubscriptionEnded: AccessFactKind.ENDED,
     SubscriptionResumed: AccessFactKind.RESUMED,
     SubscriptionLapsed: AccessFactKind.LAPSED,

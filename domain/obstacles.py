@@ -60,11 +60,12 @@ def _unpaid(facts: ContentFacts) -> list[Obstacle]:
 
 
 def _unpaid_own(own: PaidFacts) -> Obstacle:
+    if own.unknown:
+        # Whether it lapsed or was ended: nothing is begun anew meanwhile (S7).
+        return UNKNOWN
     if own.ended:
         return ENDED
-    if own.past_due:
-        return PAST_DUE
-    return UNKNOWN if own.unknown else LAPSED
+    return PAST_DUE if own.past_due else LAPSED
 
 
 def _unpaid_plan(plan: PaidFacts) -> Obstacle:

@@ -234,7 +234,7 @@ class Subscription:
         prices: those announced for later periods.
         charge: the charge that has no outcome yet.
         past_due: the tries that are left of a declined renewal.
-        paid_by_card: the last payment was one by card.
+        paid_by_card: the last payment was one by card, and known before its days had passed.
         renewal_day: the day on which a card is charged anew; access waits for it that day (S8).
         grace_until: the last day of access without payment (S7, S8); None where there is none.
         captured: the payments that came in, by id.
@@ -447,7 +447,7 @@ def _paid(subscription: Subscription, event: PaymentCaptured) -> Subscription:
         settled_at=_later(subscription.settled_at, event.occurred_at),
         charge=_charge_after(subscription, event.payment),
         past_due=None,
-        paid_by_card=event.means is PaymentMeans.CARD,
+        paid_by_card=event.means is PaymentMeans.CARD and paid_on <= event.period_to,
         grace_until=None,
         captured={**subscription.captured, event.payment: CapturedPayment.of(event)},
     )

@@ -56,7 +56,7 @@ class Access(Projection):
     """
 
     name: ClassVar[str] = "access"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     aggregates: ClassVar[frozenset[str] | None] = frozenset(
         {"account", "subscription", "invitation", "contract", "contract_link"}
     )

@@ -30,7 +30,7 @@ class Coming(NamedTuple):
         kind: renewal, retry, resolution, refund or lapse, as in ``domain.due.DueKind``.
         day: on which, in ``time_zone``; of a lapse, the first day without access.
         amount_minor: what will be charged, was charged, goes back, or has to be transferred for the
-            lapse not to come; None where nothing can be paid any more.
+            lapse not to come; None where nothing can be paid, or a charge has no outcome yet.
         price: of what is to be paid, why it is so much; ``period_from`` and ``period_to`` are the
             days that it pays for.
         payment: of a resolution and a refund, the payment that it is about.
@@ -70,12 +70,16 @@ def coming(due: Iterable[BillingLine], lines: Sequence[BillingLine]) -> tuple[Co
         due: as ``DUE`` selects it.
         lines: all of the billing history.
     """
-    return tuple(
-        _with_amount(
-            Coming(line.kind, line.period_from, line.time_zone, line.payment, line.refund), lines
-        )
+    found = [
+        Coming(line.kind, line.period_from, line.time_zone, line.payment, line.refund)
         for line in due
         if line.kind in _KINDS and line.period_from is not None and line.time_zone is not None
+    ]
+    # A charge without outcome may have paid for the days, and no other is taken meanwhile (S6, S7).
+    in_doubt = any(each.kind == DueKind.RESOLUTION for each in found)
+    return tuple(
+        each if in_doubt and each.kind == DueKind.LAPSE else _with_amount(each, lines)
+        for each in found
     )
 
 

@@ -128,25 +128,35 @@ class _Context:
             for line in lines
             if line.kind in {"charge", "declined", "unknown", "credit", "refund_failed"}
         }
-        self.tried_again_on = dict(_tried_again_on(lines))
+        self.tried_again_on = _tried_again_on(lines)
 
 
-def _tried_again_on(lines: "Sequence[BillingLine]") -> Iterator[tuple[int, date]]:
+def _tried_again_on(lines: "Sequence[BillingLine]") -> dict[int, date | None]:
+    """Of each try that failed; None where no other follows it, or it is paid by transfer now."""
+    from domain.calendar import local_day
+
+    told: dict[int, date | None] = {}
     days: list[date] = []
-    declined = 0
+    by_card, waiting = True, None
     for number, line in enumerate(lines):
         match line.kind:
-            case "declined":
-                declined, days = number, days[1:]
-                if days:
-                    yield number, days[0]
-            case "past_due" if line.retries_on:
-                days = line.retries_on
-                yield declined, days[0]
+            case "requested":
+                waiting = None
+            case "declined" if line.time_zone is not None:
+                # Missed tries are not made up for.
+                today = local_day(line.occurred_at, line.time_zone)
+                waiting, days = number, [day for day in days[1:] if day > today]
+            case "past_due":
+                days = line.retries_on or []
             case "payment" | "ended" | "lapsed":
                 days = []
+            case "means_chosen":
+                by_card = line.means == "card"
             case _:
                 pass
+        if waiting is not None:
+            told[waiting] = days[0] if days and by_card else None
+    return told
 
 
 def _in_words(line: "BillingLine", context: _Context, number: int) -> str | None:

@@ -47,6 +47,7 @@ from tests.domain.stories import (
     captured,
     closed,
     corrected,
+    declined,
     ended,
     erased,
     expired,
@@ -454,23 +455,50 @@ def test_a_first_payment_has_no_grace() -> None:
     assert rules(weigh(registered, at=GRACE_BEGINS).facts) == ["S3"]
 
 
+STOPS = [
+    (lapsed(noon(2025, 4, 2), END_OF_MARCH), "S5"),
+    (ended(noon(2025, 4, 2), END_OF_MARCH), "S4"),
+]
+ANY_STOP = pytest.mark.parametrize(("stop", "stopped_by"), STOPS, ids=["lapsed", "ended"])
+
+
 @pytest.mark.rule("S4", "S8", "X3")
-@ANY_GRACE
-@pytest.mark.parametrize(
-    ("stop", "stopped_by"),
-    [
-        (lapsed(noon(2025, 4, 2), END_OF_MARCH), "S5"),
-        (ended(noon(2025, 4, 2), END_OF_MARCH), "S4"),
-    ],
-    ids=["lapsed", "ended"],
-)
-def test_a_lapse_or_an_ending_stops_the_grace(
-    grace: SubscriptionEvent, stop: SubscriptionEvent, stopped_by: str
-) -> None:
+@ANY_STOP
+def test_a_lapse_or_an_ending_stops_the_grace(stop: SubscriptionEvent, stopped_by: str) -> None:
     """The last try failed, or the payer wants no more."""
+    grace = past_due(GRACE_BEGINS)
     weighed = weigh(registered, march_paid, grace, stop, at=noon(2025, 4, 3))
     assert rules(weighed.facts) == [stopped_by]
     assert weighed.evidence == (0, 1, 3)
+
+
+@pytest.mark.rule("S4", "S5", "S7", "X2", "X3")
+@ANY_STOP
+def test_what_has_lapsed_or_was_ended_waits_for_the_outcome_of_its_charge(
+    stop: SubscriptionEvent, stopped_by: str
+) -> None:
+    """Nothing is begun anew meanwhile; once the charge is declined, it is as any other."""
+    unknown, at = outcome_unknown(2, GRACE_BEGINS, GRACE_UNTIL), noon(2025, 4, 3)
+    waiting = weigh(registered, march_paid, unknown, stop, at=at)
+    assert rules(waiting.facts) == ["S7"]
+    assert waiting.evidence == (0, 1, 2, 3)
+    answer = declined(2).model_copy(update={"occurred_at": at})
+    answered = weigh(registered, march_paid, unknown, stop, answer, at=at)
+    assert rules(answered.facts) == [stopped_by]
+    assert answered.evidence == (0, 1, 3)
+
+
+@pytest.mark.rule("S7", "S8", "X2", "X3")
+def test_a_try_that_was_declined_after_all_is_not_waited_for() -> None:
+    """The days of grace are those of the first decline, and so is what is in the way after them."""
+    tried_again = outcome_unknown(3, noon(2025, 4, 2), GRACE_UNTIL, attempt=2)
+    answer = declined(3).model_copy(update={"occurred_at": noon(2025, 4, 3)})
+    past = (registered, march_paid, past_due(GRACE_BEGINS), tried_again, answer)
+    assert rules(weigh(*past, at=noon(2025, 4, 3)).facts) == []
+    weighed = weigh(*past, at=AFTER_GRACE)
+    assert rules(weighed.facts) == ["S8"]
+    assert weighed.evidence == (0, 1, 2)
+    assert rules(weigh(*past[:-1], at=AFTER_GRACE).facts) == ["S7"]
 
 
 @pytest.mark.rule("S8", "X3")
@@ -537,6 +565,7 @@ def test_an_event_means_something_for_access_or_nothing(cls: type[Event]) -> Non
         "PaymentCaptured": AccessFactKind.PAID,
         "SubscriptionPastDue": AccessFactKind.PAST_DUE,
         "PaymentOutcomeUnknown": AccessFactKind.OUTCOME_UNKNOWN,
+        "PaymentDeclined": AccessFactKind.DECLINED,
         "ContractOpened": AccessFactKind.CONTRACT_OPENED,
         "ContractReactivated": AccessFactKind.CONTRACT_REACTIVATED,
         "ContractEnded": AccessFactKind.CONTRACT_ENDED,

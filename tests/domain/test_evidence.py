@@ -90,6 +90,7 @@ from tests.domain.stories import (
     captured,
     closed,
     corrected,
+    declined,
     ended,
     erased,
     invitation_sent,
@@ -120,6 +121,7 @@ class Payer:
 
     course: str = "steps"
     past_due: bool = False
+    unknown: bool = False
     paid_through: date | None = None
 
 
@@ -267,7 +269,7 @@ class History:
             following = state.paid_through and state.paid_through + timedelta(days=1)
             first = max(self.now.date(), following or date.min)
             state.paid_through, state.course = first + timedelta(days=29), "active"
-            state.past_due = False
+            state.past_due = state.unknown = False
             return of_payer(captured(1, self.now, first, state.paid_through), payer)
 
         def turn(course: str, event: SubscriptionEvent) -> Callable[[], Event]:
@@ -277,12 +279,17 @@ class History:
 
             return happens
 
+        def decline() -> Event:
+            state.unknown = False
+            return of_payer(happening(declined(2), self.now), payer)
+
         def be_past_due() -> Event:
+            self.events.append(decline())
             state.past_due = True
             return of_payer(past_due(self.now), payer)
 
         def not_know() -> Event:
-            state.past_due = True
+            state.past_due = state.unknown = True
             last_day_of_grace = self.now.date() + timedelta(days=7)
             return of_payer(outcome_unknown(2, self.now, last_day_of_grace), payer)
 
@@ -291,6 +298,7 @@ class History:
         resuming = turn("active", SubscriptionResumed(**about(self.now)))
         lapsing = turn("lapsed", lapsed(self.now, last_day))
         again = turn("steps", reactivated(self.now))
+        answer: Choices = [decline, pay] if state.unknown else []
         match state.course, ran_out:
             case "steps", _:
                 return [pay]
@@ -299,9 +307,9 @@ class History:
             case "active", True:
                 return [lapsing, be_past_due, not_know, *([pay, ending] if state.past_due else [])]
             case "ended", False:
-                return [resuming]
+                return [resuming, *answer]
             case _:
-                return [again]
+                return answer or [again]
 
     # ------------------------------------------------------------ contracts
 

@@ -78,12 +78,12 @@ class Cardholder:
         command = DeclinePayment(at=at, account=self.member.who, payment=payment, **refused)
         self._story.ask(command, SYSTEM)
 
-    def is_not_answered(self) -> None:
+    def is_not_answered(self, *, attempt: int = 1) -> None:
         """Nobody knows whether it did."""
         command = RecordUnknownCharge(
             at=RENEWAL,
             account=self.member.who,
-            payment=self._payment(1),
+            payment=self._payment(attempt),
             reason=UnknownReason.TIMEOUT,
         )
         self._story.ask(command, SYSTEM)

@@ -43,11 +43,13 @@ from domain.obstacles import (
     NO_MEMBER,
     NO_RISK,
     NOT_LINKED,
+    PAST_DUE,
     PLAN_ENDED,
     PLAN_LAPSED,
     PLAN_NEVER_PAID,
     REMOVED,
     SUSPENDED,
+    UNKNOWN,
     UNLINKED,
     UNREAD,
     VACANT,
@@ -84,6 +86,7 @@ from tests.handlers.stories import (
     Story,
     noon,
 )
+from tests.projections.charge_lives import RENEWAL, Cardholder
 from tests.projections.contract_lives import ZONE, Chronicle, Worker
 
 INSTANT = timedelta(microseconds=1)
@@ -252,6 +255,60 @@ def test_after_a_lapse(story: Story) -> None:
     answer = check(story, member, RENEWED_BY)
     assert answer.obstacles == (LAPSED,)
     assert facts(answer) == ["UserRegistered", "PaymentCaptured", "SubscriptionLapsed"]
+
+
+AFTER_GRACE = datetime(2026, 3, 8, 3, tzinfo=UTC)
+"""Midnight in Santiago after the last try of a renewal of 28 February."""
+
+
+@pytest.mark.rule("X2", "X3", "S5", "S7")
+def test_what_lapsed_with_an_unknown_charge_waits_for_its_outcome(story: Story) -> None:
+    """Given a lapse meanwhile; nothing can be begun anew, and that is said until it is known."""
+    member = story.subscriber()
+    card = Cardholder(story, member)
+    card.is_charged()
+    card.is_not_answered()
+    story.ask(LapseSubscription(at=AFTER_GRACE, account=member.who), SYSTEM)
+    answer = check(story, member, AFTER_GRACE)
+    assert answer.obstacles == (UNKNOWN,)
+    assert facts(answer) == [
+        "UserRegistered", "PaymentCaptured", "PaymentOutcomeUnknown", "SubscriptionLapsed",
+    ]  # fmt: skip
+    anew = ReactivateSubscription(at=AFTER_GRACE, account=member.who)
+    assert story.refusal(anew, member.itself).rule == UNKNOWN.rule
+    card.is_declined(AFTER_GRACE)
+    assert obstacles(story, member, AFTER_GRACE) == [LAPSED]
+    story.ask(anew, member.itself)
+
+
+@pytest.mark.rule("X2", "X3", "S4", "S7")
+def test_what_was_ended_with_an_unknown_charge_waits_for_its_outcome(story: Story) -> None:
+    """Given an ending meanwhile; it is told as ended once the charge is known to be declined."""
+    member = story.subscriber()
+    card = Cardholder(story, member)
+    card.is_charged()
+    card.is_not_answered()
+    story.ask(EndSubscription(at=RENEWAL, account=member.who), member.itself)
+    assert obstacles(story, member, RENEWED_BY) == [UNKNOWN]
+    card.is_declined(RENEWED_BY)
+    assert obstacles(story, member, RENEWED_BY) == [ENDED]
+
+
+@pytest.mark.rule("X2", "X3", "S7", "S8")
+def test_a_try_that_was_declined_after_all_is_not_waited_for(story: Story) -> None:
+    """Given a late clock; when the outcome of a try is known, what is missing is another card."""
+    member = story.subscriber()
+    card = Cardholder(story, member)
+    card.is_charged()
+    card.is_declined()
+    card.is_charged(RENEWED_BY)
+    card.is_not_answered(attempt=2)
+    assert obstacles(story, member, AFTER_GRACE) == [UNKNOWN]
+    card.is_declined(RENEWED_BY + timedelta(days=1), attempt=2)
+    assert obstacles(story, member, AFTER_GRACE - INSTANT) == []
+    answer = check(story, member, AFTER_GRACE)
+    assert answer.obstacles == (PAST_DUE,)
+    assert facts(answer) == ["UserRegistered", "PaymentCaptured", "SubscriptionPastDue"]
 
 
 @pytest.mark.rule("X2")

@@ -38,7 +38,7 @@ from domain.subscription import (
 from handlers.queries import Billing
 from projections.billing_history import BillingHistory, BillingLine, paid_through, rows_of
 from projections.billing_outlook import coming
-from tests.domain.stories import SUBSCRIPTION, WHO, account_after, ready, system
+from tests.domain.stories import SUBSCRIPTION, WHO, account_after, manager, ready, system
 from tests.domain.test_charging_machine import ChargingMachine
 from tests.handlers.stories import (
     ANA,
@@ -296,6 +296,24 @@ class BilledMachine(ChargingMachine):
                 request.plan,
                 request.price_version,
             )
+
+    @invariant()
+    def what_is_to_be_transferred_is_what_would_be_taken(self) -> None:
+        """S6, S7, S9: none while a charge has no outcome, and else for the days that are named."""
+        dues = due_of(self.subscription)
+        for told in coming(map(as_line, dues), billed(self.events)):
+            if told.kind != DueKind.LAPSE or told.price is None:
+                continue
+            (due,) = (due for due in dues if due.kind is DueKind.LAPSE)
+            received = CapturePayment(
+                at=due.at - timedelta(microseconds=1), account=WHO, payment=uuid4(),
+                amount_minor=told.price.amount_minor, currency=Currency(told.price.currency),
+                gateway_reference="bank-1",
+            )  # fmt: skip
+            around = SubscriptionSurroundings(SUBSCRIPTION, account_after(*ready))
+            taken, _ = decide(received, manager, self.subscription, around)
+            assert isinstance(taken, PaymentCaptured)
+            assert (taken.period_from, taken.period_to) == (told.period_from, told.period_to)
 
 
 CHARGES = {DueKind.RENEWAL, DueKind.RETRY}

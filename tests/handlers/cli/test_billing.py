@@ -20,10 +20,12 @@ from domain.subscription import (
     CapturePayment,
     CaptureRefund,
     ChargeRequested,
+    ChoosePaymentMethod,
     DeclinePayment,
     DeclineReason,
     EndSubscription,
     FailRefund,
+    PaymentMeans,
     RecordUnknownCharge,
     RefundFailure,
     RefundPayment,
@@ -99,6 +101,23 @@ class Card:
         reason = DeclineReason.INSUFFICIENT_FUNDS
         self._story.ask(DeclinePayment(at=at, reason=reason, **self.charge(at)), SYSTEM)
 
+    def gets_no_answer(self, at: datetime) -> dict[str, Any]:
+        """Nobody knows what became of a charge; what an outcome has to name."""
+        asked = self.charge(at)
+        silence = {"payment": asked["payment"], "reason": UnknownReason.TIMEOUT}
+        self._story.ask(RecordUnknownCharge(at=at, **silence, **self.about), SYSTEM)
+        return asked
+
+    def gives_way_to_transfers(self, at: datetime) -> None:
+        """Its holder pays for three months at a time from now on, and not by card."""
+        means: dict[str, Any] = {"means": PaymentMeans.TRANSFER, "months": 3}
+        self._story.ask(ChoosePaymentMethod(at=at, **means, **self.about), MANAGER)
+
+    def is_taken_again(self, at: datetime) -> None:
+        """Its holder pays by card again."""
+        means: dict[str, Any] = {"means": PaymentMeans.CARD, "months": 1}
+        self._story.ask(ChoosePaymentMethod(at=at, **means, **self.about), MANAGER)
+
     def refund(self, at: datetime, payment: UUID, amount_minor: int) -> dict[str, Any]:
         """Money is to go back; what an outcome has to name."""
         refund = uuid4()
@@ -166,6 +185,78 @@ def test_after_the_last_try_nothing_is_tried_again(card: Card, shown: Callable[.
     assert last.endswith(": insufficient funds")
     assert lapsed == "7 Mar 2026 Subscription lapsed: it was paid through 27 Feb 2026"
     assert "next:" not in shown().out
+
+
+def tried_again(shown: Callable[..., Ended]) -> list[str | None]:
+    """The day that each decline names, or that it names none."""
+    declined = [row for row in rows(shown()) if "Card declined" in row]
+    return [row.partition("; tried again on ")[2] or None for row in declined]
+
+
+@pytest.mark.rule("S8")
+def test_a_try_that_was_missed_is_not_told_as_still_to_come(
+    card: Card, shown: Callable[..., Ended]
+) -> None:
+    """Given a try on the day of another; when it fails, the next day is one that comes."""
+    card.declines(day("2026-02-28"))
+    card.declines(day("2026-03-03"))
+    assert tried_again(shown) == ["1 Mar 2026", "5 Mar 2026"]
+    assert "next: 5 Mar 2026, the card is charged 9,990 CLP again" in shown().out
+
+
+@pytest.mark.rule("S8", "S2")
+def test_a_card_that_is_not_charged_any_more_is_not_tried_again(
+    card: Card, shown: Callable[..., Ended]
+) -> None:
+    """Given two declines; while it is paid by transfer, the try that was to come is not told."""
+    card.declines(day("2026-02-28"))
+    card.declines(day("2026-03-01"))
+    card.gives_way_to_transfers(noon(2026, 3, 1))
+    assert tried_again(shown) == ["1 Mar 2026", None]
+    card.is_taken_again(noon(2026, 3, 2))
+    assert tried_again(shown) == ["1 Mar 2026", "3 Mar 2026"]
+
+
+@pytest.mark.rule("S8", "S4")
+def test_what_was_ended_is_not_tried_again(
+    story: Story, card: Card, shown: Callable[..., Ended]
+) -> None:
+    """Given a decline; when the payer ends it, no try is told any more."""
+    card.declines(day("2026-02-28"))
+    story.ask(EndSubscription(at=noon(2026, 2, 28), **card.about), MANAGER)
+    assert tried_again(shown) == [None]
+
+
+@pytest.mark.rule("S7", "S8")
+def test_a_decline_that_becomes_known_after_a_change_of_means_names_no_try(
+    story: Story, card: Card, shown: Callable[..., Ended]
+) -> None:
+    """Given a charge without an answer; when transfers were chosen since, none of it is retried."""
+    asked = card.gets_no_answer(day("2026-02-28"))
+    card.gives_way_to_transfers(noon(2026, 3, 1))
+    reason = DeclineReason.INSUFFICIENT_FUNDS
+    story.ask(DeclinePayment(at=noon(2026, 3, 2), reason=reason, **asked), SYSTEM)
+    assert tried_again(shown) == [None]
+
+
+@pytest.mark.rule("S6", "S7", "S9")
+def test_nobody_is_asked_for_a_transfer_while_a_charge_has_no_outcome(
+    story: Story, card: Card, shown: Callable[..., Ended]
+) -> None:
+    """Given a charge that may have paid; when transfers are chosen, one is invited once it did not.
+
+    Meanwhile it would be refused.
+    """
+    asked = card.gets_no_answer(day("2026-02-28"))
+    card.gives_way_to_transfers(noon(2026, 3, 1))
+    told = shown().out
+    assert "next: the answer about the charge of 9,990 CLP\nnext: 8 Mar 2026, access ends\n" in told
+    transfer = {**asked, "payment": uuid4(), "amount_minor": 3 * PRICE_MINOR}
+    received = CapturePayment(at=noon(2026, 3, 2), gateway_reference="bank-1", **transfer)
+    assert story.refusal(received, MANAGER).rule == "S6"
+    reason = DeclineReason.INSUFFICIENT_FUNDS
+    story.ask(DeclinePayment(at=noon(2026, 3, 2), reason=reason, **asked), SYSTEM)
+    assert "next: 8 Mar 2026, access ends, unless 29,970 CLP are transferred before" in shown().out
 
 
 @pytest.mark.rule("S7")

@@ -8,6 +8,7 @@ import pytest
 from domain.account import AccountEvent
 from domain.actor import Actor
 from domain.calendar import start_of_day
+from domain.due import DueKind, due_of
 from domain.money import Currency
 from domain.streams import payment_of
 from domain.subscription import (
@@ -15,6 +16,7 @@ from domain.subscription import (
     CapturePayment,
     ChargeRequested,
     ChargingTerms,
+    ChooseTaxDocument,
     ConfirmPlan,
     DeclinePayment,
     DeclineReason,
@@ -34,6 +36,7 @@ from domain.subscription import (
     SubscriptionPastDue,
     SubscriptionStanding,
     SubscriptionSurroundings,
+    TaxDocumentKind,
     UnknownReason,
     decide,
     renews_by_card,
@@ -158,6 +161,37 @@ def announcing(
         monthly_price_minor=11990,
         currency=currency,
         effective_from=effective_from,
+    )
+
+
+def changing_plans(
+    plan: str = "basic",
+    price_version: int = 3,
+    *,
+    currency: Currency = Currency.CLP,
+    at: datetime = RENEWAL_DAY,
+) -> ConfirmPlan:
+    """The payer agrees to something cheaper."""
+    return ConfirmPlan(
+        at=at,
+        account=WHO,
+        plan=plan,
+        price_version=price_version,
+        monthly_price_minor=4990,
+        currency=currency,
+    )
+
+
+def choosing_factura(at: datetime = RENEWAL_DAY) -> ChooseTaxDocument:
+    """The payer is a business from now on."""
+    return ChooseTaxDocument(
+        at=at,
+        account=WHO,
+        kind=TaxDocumentKind.FACTURA,
+        company_name="Rojas SpA",
+        company_rut="76543210-3",
+        line_of_business="Bookshop",
+        address="Calle Larga 1, Valdivia",
     )
 
 
@@ -301,6 +335,54 @@ def test_an_outcome_names_the_amount_of_its_charge(
     after(*RENEWING).when(asks(lying)).then_refused("S5", message_contains="9,990 CLP")
 
 
+MEANWHILE = {
+    "another plan": changing_plans(),
+    "another version": changing_plans("full-access"),
+    "another currency": changing_plans(currency=Currency.EUR),
+    "another tax document": choosing_factura(),
+    "another price": announcing(FIRST_OF_APRIL, at=RENEWAL_DAY),
+}
+"""What may change between a request and its outcome."""
+
+
+@pytest.mark.rule("S5", "S11")
+@pytest.mark.parametrize("meanwhile", MEANWHILE.values(), ids=MEANWHILE)
+def test_a_payment_bears_what_was_asked_for(meanwhile: SubscriptionDecision) -> None:
+    """Its plan, price and tax document are those of the request, and so is its period."""
+    at_once = ChargingTerms(notice_days=0)
+    changed = after(*RENEWING).when(asks(meanwhile, manager, terms=at_once))
+    assert changed.events
+    payment, _ = changed.and_when(asks(capturing(renewal, RENEWAL_DAY))).events
+    assert payment == charge_captured(renewal, RENEWAL_DAY)
+
+
+@pytest.mark.rule("S5")
+def test_another_plan_is_charged_from_the_next_period_on() -> None:
+    """And so it is with another tax document (S11)."""
+    changed = after(*RENEWING).when(asks(changing_plans(), owner))
+    changed = changed.and_when(asks(choosing_factura(), owner))
+    captured_late = changed.and_when(asks(capturing(renewal, RENEWAL_DAY)))
+    [request] = captured_late.and_when(asks(charging(noon(2025, 5, 1)))).events
+    assert isinstance(request, ChargeRequested)
+    assert (request.plan, request.price_version, request.amount_minor) == ("basic", 3, 4990)
+    assert request.tax_document is TaxDocumentKind.FACTURA
+
+
+@pytest.mark.rule("A11", "S6", "S7")
+@pytest.mark.parametrize("silence", [False, True], ids=["requested", "unknown"])
+def test_a_charge_on_its_way_may_yet_get_a_tax_document(silence: bool) -> None:
+    """The term of the law runs from today, until its outcome is known."""
+    unknown = outcome_unknown(renewal.payment, RENEWAL_DAY, date(2025, 4, 8))
+    past = [*RENEWING, *([unknown] if silence else [])]
+    today, much_later = noon(2025, 4, 5), noon(2027, 1, 1)
+    assert after(*past).state.last_tax_day(today) == date(2025, 4, 5)
+    assert after(*past).state.last_tax_day(much_later) == date(2027, 1, 1)
+    paid_for = after(*past, charge_captured(renewal, today)).state
+    assert paid_for.last_tax_day(much_later) == date(2025, 4, 5)
+    not_paid = after(*past, charge_declined(renewal, today)).state
+    assert not_paid.last_tax_day(much_later) == date(2025, 3, 1)
+
+
 # ---------------------------------------------------------------- a first payment
 
 
@@ -350,6 +432,19 @@ def test_a_first_payment_by_card_pays_a_month_whatever_means_are_chosen_meanwhil
     past = after(*FIRST_CHARGED, method_chosen(12))
     payment = first_payment(at, date(2025, 3, 5), date(2025, 4, 4))
     past.when(asks(capturing(first_charge, at))).then(payment, receipt(payment))
+
+
+@pytest.mark.rule("S3", "S5", "S11")
+@pytest.mark.parametrize(
+    "meanwhile",
+    [changing_plans(at=FIRST_OF_MARCH), choosing_factura(FIRST_OF_MARCH)],
+    ids=["another plan", "another tax document"],
+)
+def test_a_first_payment_bears_what_was_asked_for(meanwhile: SubscriptionDecision) -> None:
+    """Also where the payer goes through the steps once more before its outcome comes."""
+    changed = after(*FIRST_CHARGED).when(asks(meanwhile, owner))
+    payment, _ = changed.and_when(asks(capturing(first_charge, FIRST_OF_MARCH))).events
+    assert payment == charge_captured(first_charge, FIRST_OF_MARCH)
 
 
 @pytest.mark.rule("S5", "S9", "A6")
@@ -545,15 +640,7 @@ def test_a_declined_first_payment_has_no_grace() -> None:
 def test_the_payer_can_change_what_was_declined() -> None:
     """In the days of grace another plan, other means, and a transfer from the old end."""
     at = noon(2025, 4, 3)
-    cheaper = ConfirmPlan(
-        at=at,
-        account=WHO,
-        plan="basic",
-        price_version=1,
-        monthly_price_minor=4990,
-        currency=Currency.CLP,
-    )
-    changed = after(*PAST_DUE).when(asks(cheaper, owner))
+    changed = after(*PAST_DUE).when(asks(changing_plans(at=at), owner))
     [request] = changed.and_when(asks(charging(RETRY_DAYS[1]))).events
     assert isinstance(request, ChargeRequested)
     assert (request.plan, request.amount_minor) == ("basic", 4990)
@@ -569,6 +656,15 @@ def test_the_payer_can_change_what_was_declined() -> None:
     assert isinstance(payment, PaymentCaptured)
     assert told_of == receipt(payment, 1)
     assert (payment.period_from, payment.period_to) == (FIRST_OF_APRIL, END_OF_APRIL)
+
+
+@pytest.mark.rule("S8")
+def test_what_is_dated_back_brings_no_try_forward() -> None:
+    """A try follows from the latest of what was chosen, whichever was recorded last."""
+    past = after(*PAST_DUE).when(asks(changing_plans(at=noon(2025, 4, 3)), owner))
+    past = past.and_when(asks(choosing_factura(noon(2025, 4, 2)), manager))
+    [retry] = due_of(after(*past.past.events, *past.events).state)
+    assert (retry.kind, retry.at) == (DueKind.RETRY, noon(2025, 4, 3))
 
 
 # ---------------------------------------------------------------- unknown
@@ -615,6 +711,17 @@ def test_an_unknown_try_gives_no_more_days_than_the_decline_did() -> None:
     outcome.then(outcome_unknown(request.payment, RETRY_DAYS[3], date(2025, 4, 8), attempt=2))
 
 
+@pytest.mark.rule("S7", "S8")
+def test_silence_takes_no_grace_away() -> None:
+    """An unknown outcome that names no last day leaves the one that the decline gave."""
+    request = requested(RETRY_DAYS[0], FIRST_OF_APRIL, END_OF_APRIL, attempt=2)
+    unknown = outcome_unknown(request.payment, RETRY_DAYS[0], None, attempt=2)
+    state = after(*PAST_DUE, request, unknown).state
+    assert state.last_day_of_grace == date(2025, 4, 8)
+    assert not state.over(noon(2025, 4, 8))
+    assert state.over(GRACE_OVER)
+
+
 UNKNOWN = [*RENEWING, outcome_unknown(renewal.payment, RENEWAL_DAY, date(2025, 4, 8))]
 GRACE_OVER = start_of_day(date(2025, 4, 9), SANTIAGO)
 
@@ -647,6 +754,26 @@ def test_nothing_lapses_in_its_grace() -> None:
     assert state.paid_through == END_OF_APRIL
 
 
+@pytest.mark.rule("S5", "S7")
+@pytest.mark.parametrize(
+    ("known_at", "standing"),
+    [
+        (start_of_day(date(2025, 5, 1), SANTIAGO) - AN_INSTANT, SubscriptionStanding.ACTIVE),
+        (start_of_day(date(2025, 5, 1), SANTIAGO), SubscriptionStanding.LAPSED),
+    ],
+    ids=["on its last day", "the day after"],
+)
+def test_what_is_known_once_its_days_have_passed_renews_nothing(
+    known_at: datetime, standing: SubscriptionStanding
+) -> None:
+    """It pays for April all the same; a lapse stands if April is over by then."""
+    past = after(*UNKNOWN, lapsed(GRACE_OVER, END_OF_MARCH))
+    payment, _ = past.when(asks(capturing(renewal, known_at))).events
+    assert payment == charge_captured(renewal, known_at)
+    state = after(*past.events, payment).state
+    assert (state.standing, state.paid_through) == (standing, END_OF_APRIL)
+
+
 @pytest.mark.rule("S7")
 def test_a_charge_that_is_declined_after_the_lapse_changes_nothing() -> None:
     """There is nothing left to try again."""
@@ -670,6 +797,21 @@ def test_nothing_begins_anew_while_an_outcome_is_unknown() -> None:
     again = ReactivateSubscription(at=GRACE_OVER, account=WHO)
     outcome = after(*UNKNOWN, lapsed(GRACE_OVER, END_OF_MARCH)).when(asks(again, owner))
     outcome.then_refused("S7", remedy_contains="gateway")
+
+
+@pytest.mark.rule("S6", "S7", "A6")
+@pytest.mark.parametrize(
+    "past",
+    [RENEWING, [*RENEWING, ended(RENEWAL_DAY, END_OF_MARCH)]],
+    ids=["renewing", "ended meanwhile"],
+)
+def test_nothing_begins_anew_while_a_charge_is_on_its_way(past: list[SubscriptionEvent]) -> None:
+    """Before anybody asked the gateway too, and though the paid days are over."""
+    at = noon(2025, 4, 2)
+    assert after(*past).state.over(at)
+    again = ReactivateSubscription(at=at, account=WHO)
+    outcome = after(*past).when(asks(again, owner))
+    outcome.then_refused("S7", message_contains="no outcome yet", remedy_contains="gateway")
 
 
 @pytest.mark.rule("A6", "S8")
@@ -802,6 +944,18 @@ def test_agreeing_to_the_former_price_again_does_not_escape_the_announced_one() 
         terms = state.terms_on(date(2025, 5, 1))
         assert terms
         assert terms.price_version == version
+
+
+@pytest.mark.rule("S5")
+def test_the_announced_price_of_one_plan_is_not_that_of_another() -> None:
+    """Whoever changes plans pays what they agreed to; whoever comes back, what was announced."""
+    past = after(*paid(FIRST_OF_MARCH), price(FIRST_OF_APRIL))
+    changed = past.when(asks(changing_plans(price_version=1, at=FIRST_OF_MARCH), owner))
+    [request] = changed.and_when(asks(charging())).events
+    assert request == renewal.model_copy(update={"plan": "basic", "amount_minor": 4990})
+    back = changed.and_when(asks(changing_plans("full-access", 1, at=FIRST_OF_MARCH), owner))
+    [request] = back.and_when(asks(charging())).events
+    assert request == renewal.model_copy(update={"price_version": 2, "amount_minor": 11990})
 
 
 @pytest.mark.rule("S5", "A6")

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import reduce
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 import pytest
+from dateutil.relativedelta import relativedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -54,12 +56,16 @@ from domain.subscription import (
     PaymentMeans,
     PaymentOutcomeUnknown,
     PaymentRefunded,
+    PlanConfirmed,
+    PriceAnnounced,
     ReactivateSubscription,
     RecordUnknownCharge,
+    RefundFailed,
     RefundFailure,
     RefundPayment,
     RefundReason,
     RefundRequested,
+    RefundStanding,
     RemindPayment,
     RequestCharge,
     ResumeSubscription,
@@ -74,7 +80,9 @@ from domain.subscription import (
     SubscriptionReactivated,
     SubscriptionResumed,
     SubscriptionStanding,
+    SubscriptionStarted,
     SubscriptionSurroundings,
+    TaxDocumentChosen,
     TaxDocumentKind,
     UnknownReason,
     decide,
@@ -99,10 +107,16 @@ ONE_DAY = timedelta(days=1)
 AN_INSTANT = timedelta(microseconds=1)
 LONGEST_GRACE = 7 * ONE_DAY
 EVENTS_BEFORE_CLOSING = 40
+MONTHLY_PRICES_MINOR = {"full-access": 9990, "basic": 4990}
+"""Of the first version of each plan's prices."""
+ASKED_FOR = attrgetter(
+    "amount_minor", "currency", "means", "plan", "price_version", "time_zone", "tax_document"
+)
+"""What a payment has of its request, whenever its outcome comes."""
 
 WHAT = [
-    *["clock"] * 8, *["killed clock"] * 2, *["webhook"] * 3, *["payer"] * 3, *["staff"] * 2,
-    *["refund"] * 2, "closing",
+    *["clock"] * 7, *["killed clock"] * 2, *["webhook"] * 2, *["payer"] * 4, *["agreement"] * 3,
+    *["staff"] * 2, *["refund"] * 2, "closing",
 ]  # fmt: skip
 MOODS = ["takes", "takes", "takes", "refuses", "refuses", "takes and does not say", "hangs"]
 days_passing = st.one_of(st.integers(0, 3), st.integers(0, 40))
@@ -152,7 +166,7 @@ class ChargingMachine(RuleBasedStateMachine):
         self.decided_on: dict[int, Subscription] = {}
         self.gateway = Gateway()
         self.next_id = 5000
-        self.price_version = 1
+        self.newest = dict.fromkeys(MONTHLY_PRICES_MINOR, 1)
         self.owed: Counter[str | None] = Counter()
 
     # ------------------------------------------------------------ what may happen
@@ -173,12 +187,15 @@ class ChargingMachine(RuleBasedStateMachine):
                 self._clock(data.draw(st.lists(st.sampled_from(MOODS), min_size=1, max_size=4)))
             case "killed clock":
                 self._request_alone()
+                self._agreement(data)
+            case "agreement":
+                self._agreement(data)
             case "webhook":
                 self._webhook(data)
             case "payer":
-                self._payer(data.draw(st.sampled_from(["end", "resume", "again", "pay", "plan"])))
+                self._payer(data)
             case "staff":
-                self._staff(data.draw(st.sampled_from(["price", "transfer", "means"])))
+                self._staff(data)
             case "refund":
                 self._refund(data)
             case _:
@@ -225,11 +242,11 @@ class ChargingMachine(RuleBasedStateMachine):
         self._resolve(mood, at=at)
 
     def _request_alone(self) -> None:
-        """The clock is killed before it asks the gateway."""
-        for due in self._due_now():
-            if due.kind in {DueKind.RENEWAL, DueKind.RETRY}:
-                self._ask(RequestCharge(at=due.at, account=WHO), system)
-                return
+        """On the next day of a charge the clock is killed before it asks the gateway."""
+        due = next(iter(due_of(self.subscription)), None)
+        if due is not None and due.kind in {DueKind.RENEWAL, DueKind.RETRY}:
+            self.now = max(self.now, due.at)
+            self._ask(RequestCharge(at=due.at, account=WHO), system)
 
     def _resolve(self, mood: str, *, at: datetime | None = None) -> bool:
         """Asks the gateway what became of the open charge; whether it said so."""
@@ -271,46 +288,78 @@ class ChargingMachine(RuleBasedStateMachine):
         self._ask(command, system)
         assert self.subscription == before, "nothing that is said twice, late or wrong is taken"
 
-    def _payer(self, wish: str) -> None:
+    def _payer(self, data: st.DataObject) -> None:
+        """Whoever has no access mostly wants it, and all others now and then no more."""
         about: dict[str, Any] = {"at": self.now, "account": WHO}
-        match wish:
+        wishes = ["end", "resume", "pay"]
+        if self.subscription.over(self.now):
+            wishes = ["again"]
+        elif self.subscription.standing is SubscriptionStanding.STEPS:
+            wishes = ["pay"]
+        match data.draw(st.sampled_from(wishes)):
             case "end":
                 self._ask(EndSubscription(**about), owner)
             case "resume":
                 self._ask(ResumeSubscription(**about), owner)
-            case "plan":
-                self._ask(self._plan("basic", 4990), owner)
             case "again":
                 if self._ask(ReactivateSubscription(**about), owner):
                     self._take_steps()
+                    self._pay()
             case _:
-                made = self._ask(RequestCharge(**about), system)
-                if made:
-                    self._resolve("takes")
+                self._pay()
 
-    def _staff(self, what: str) -> None:
-        terms, method = self.subscription.terms, self.subscription.method
-        if terms is None or method is None:
+    def _pay(self) -> None:
+        if self._ask(RequestCharge(at=self.now, account=WHO), system):
+            self._resolve("takes")
+        else:
+            self._transfer()
+
+    def _agreement(self, data: st.DataObject) -> None:
+        """What the payer pays, or will have to pay, becomes another."""
+        if not self.subscription.paying and self.subscription.charge is None:
             return
-        match what:
+        match data.draw(st.sampled_from(["plan", "price", "tax document"])):
+            case "plan":
+                self._change_plans(data)
             case "price":
-                self.price_version += 1
-                self._ask(
-                    AnnouncePrice(
-                        at=self.now,
-                        account=WHO,
-                        plan=terms.plan,
-                        price_version=self.price_version,
-                        monthly_price_minor=9990 + self.price_version,
-                        currency=terms.currency,
-                        effective_from=self.now.date() + 31 * ONE_DAY,
-                    ),
-                    manager,
-                )
-            case "means":
-                self._choose(3 if method.means is PaymentMeans.CARD else 1)
+                self._announce(days_ahead=data.draw(st.integers(30, 35)))
+                if data.draw(st.booleans()):
+                    self._change_plans(data)
             case _:
-                self._transfer()
+                self._ask(self._tax_document(data.draw(st.sampled_from(TaxDocumentKind))), owner)
+
+    def _change_plans(self, data: st.DataObject) -> None:
+        """To another, or to a version of its prices that was known already."""
+        plan = data.draw(st.sampled_from([*MONTHLY_PRICES_MINOR]))
+        version = data.draw(st.integers(1, self.newest[plan]))
+        self._ask(self._plan(plan, version), owner)
+
+    def _announce(self, days_ahead: int) -> None:
+        terms = self.subscription.terms
+        if terms is None:
+            return
+        self.newest[terms.plan] += 1
+        self._ask(
+            AnnouncePrice(
+                at=self.now,
+                account=WHO,
+                plan=terms.plan,
+                price_version=self.newest[terms.plan],
+                monthly_price_minor=price_minor(terms.plan, self.newest[terms.plan]),
+                currency=terms.currency,
+                effective_from=local_day(self.now, SANTIAGO) + days_ahead * ONE_DAY,
+            ),
+            manager,
+        )
+
+    def _staff(self, data: st.DataObject) -> None:
+        """A transfer is recorded, or other means of payment than so far are agreed to."""
+        method = self.subscription.method
+        if method is None:
+            return
+        if data.draw(st.booleans()):
+            self._choose(3 if method.means is PaymentMeans.CARD else 1)
+        self._transfer()
 
     def _transfer(self) -> None:
         method = self.subscription.method
@@ -336,31 +385,45 @@ class ChargingMachine(RuleBasedStateMachine):
                 return
 
     def _refund(self, data: st.DataObject) -> None:
-        if not self.subscription.captured:
+        """Parts of any payments that came in, and what became of what is on its way back."""
+        captured = sorted(self.subscription.captured)
+        if not captured:
             return
-        payment = data.draw(st.sampled_from(sorted(self.subscription.captured)))
+        for payment in data.draw(st.lists(st.sampled_from(captured), min_size=1, max_size=3)):
+            self._refund_of(payment, data.draw(st.sampled_from(["part", "rest", "more"])))
+        for refund, known in self.subscription.refunds.items():
+            if known.standing is RefundStanding.REQUESTED:
+                self._outcome_of(refund, data.draw(st.sampled_from([None, True, False])))
+
+    def _refund_of(self, payment: UUID, how_much: str) -> None:
+        """It is refused for nothing but its amount, whatever went back of other payments."""
         captured = self.subscription.captured[payment]
+        left_minor = captured.amount_minor - self._gone_back()[payment]
+        amount_minor = {"part": left_minor // 3, "rest": left_minor, "more": left_minor + 1}
+        wanted_minor = max(1, amount_minor[how_much])
         transfer = captured.means is PaymentMeans.TRANSFER
-        refund = self._new_id()
         made = self._ask(
             RefundPayment(
                 at=self.now,
                 account=WHO,
-                refund=refund,
+                refund=self._new_id(),
                 payment=payment,
-                amount_minor=data.draw(st.integers(1, captured.amount_minor)),
+                amount_minor=wanted_minor,
                 currency=captured.currency,
                 reason=RefundReason.REQUEST,
                 gateway_reference="bank-2" if transfer else None,
             ),
             manager,
         )
-        if not made or transfer or data.draw(st.booleans()):
+        assert made == (wanted_minor <= left_minor)
+
+    def _outcome_of(self, refund: UUID, gave: bool | None) -> None:
+        """None where the gateway does not say."""
+        if gave is None:
             return
         known = CaptureRefund(at=self.now, account=WHO, refund=refund, gateway_reference="refund-1")
         failing = FailRefund(at=self.now, account=WHO, refund=refund, reason=RefundFailure.OTHER)
-        outcomes: list[SubscriptionDecision] = [known, failing]
-        told = data.draw(st.permutations(outcomes))
+        told: list[SubscriptionDecision] = [known, failing] if gave else [failing, known]
         assert self._ask(told[0], system)
         assert not self._ask(told[1], system), "a refund has one outcome"
 
@@ -376,17 +439,28 @@ class ChargingMachine(RuleBasedStateMachine):
     def _take_steps(self) -> None:
         about: dict[str, Any] = {"at": self.now, "account": WHO}
         self._ask(StartSubscription(**about, time_zone=SANTIAGO), owner)
-        self._ask(ChooseTaxDocument(**about, kind=TaxDocumentKind.BOLETA), owner)
-        self._ask(self._plan("full-access", 9990), owner)
+        self._ask(self._tax_document(TaxDocumentKind.BOLETA), owner)
+        self._ask(self._plan("full-access", self.newest["full-access"]), owner)
         self._choose(1)
 
-    def _plan(self, plan: str, price_minor: int) -> ConfirmPlan:
+    def _tax_document(self, kind: TaxDocumentKind) -> ChooseTaxDocument:
+        return ChooseTaxDocument(
+            at=self.now,
+            account=WHO,
+            kind=kind,
+            company_name="Rojas SpA",
+            company_rut="76543210-3",
+            line_of_business="Bookshop",
+            address="Calle Larga 1, Valdivia",
+        )
+
+    def _plan(self, plan: str, price_version: int) -> ConfirmPlan:
         return ConfirmPlan(
             at=self.now,
             account=WHO,
             plan=plan,
-            price_version=self.price_version,
-            monthly_price_minor=price_minor,
+            price_version=price_version,
+            monthly_price_minor=price_minor(plan, price_version),
             currency=Currency.CLP,
         )
 
@@ -432,8 +506,11 @@ class ChargingMachine(RuleBasedStateMachine):
         requested = {event.payment for event in self._all(ChargeRequested)}
         assert self.gateway.taken == {p: a for p, a in captured.items() if p in requested}
         self.decided_on[len(self.events)] = self.subscription
-        for length, state in self.decided_on.items():
-            assert subscription_decider.replay(self.events[:length]) == state
+        replayed = accumulate(
+            self.events, subscription_decider.evolve, initial=subscription_decider.initial
+        )
+        for length, state in enumerate(replayed):
+            assert self.decided_on.get(length, state) == state
 
     @invariant()
     def no_period_is_captured_twice(self) -> None:
@@ -446,6 +523,68 @@ class ChargingMachine(RuleBasedStateMachine):
             if event.payment in self.gateway.taken
         ]
         assert len(taken) == len(set(taken))
+
+    @invariant()
+    def paid_periods_follow_one_another(self) -> None:
+        """S5, S9: without a gap until it is begun anew, all counted from the first of them."""
+        first_day, began_on, months = date.min, date.min, 0
+        paid_through = date.min
+        for event in self.events:
+            match event:
+                case SubscriptionStarted() | SubscriptionReactivated():
+                    began_on, months = local_day(event.occurred_at, SANTIAGO), 0
+                case PaymentCaptured():
+                    if months == 0:
+                        known_on = local_day(event.occurred_at, SANTIAGO)
+                        first_day = max(began_on, known_on, paid_through + ONE_DAY)
+                    assert event.period_from == first_day + relativedelta(months=months)
+                    months += months_of(event)
+                    paid_through = first_day + relativedelta(months=months) - ONE_DAY
+                    assert event.period_to == paid_through
+                case _:
+                    pass
+
+    @invariant()
+    def what_was_asked_for_is_what_is_paid(self) -> None:
+        """S2, S5, S6, S11: months at the price of its version, whatever was chosen meanwhile."""
+        asked = {event.payment: event for event in self._all(ChargeRequested)}
+        for paid in self._all(PaymentCaptured):
+            months = months_of(paid)
+            assert months in ({1} if paid.means is PaymentMeans.CARD else {3, 6, 12})
+            assert paid.amount_minor == months * price_minor(paid.plan, paid.price_version)
+            request = asked.get(paid.payment, paid)
+            assert ASKED_FOR(paid) == ASKED_FOR(request)
+
+    @invariant()
+    def what_is_asked_for_is_what_was_agreed_to(self) -> None:
+        """S5, S11: the plan chosen last, and no price of it that was not announced by its day."""
+        plan: PlanConfirmed | None = None
+        tax_document: TaxDocumentKind | None = None
+        announced: list[PriceAnnounced] = []
+        asked: set[UUID] = set()
+        for event in self.events:
+            match event:
+                case PlanConfirmed():
+                    plan = event
+                case TaxDocumentChosen():
+                    tax_document = event.kind
+                case PriceAnnounced():
+                    announced.append(event)
+                case SubscriptionReactivated():
+                    announced.clear()
+                case ChargeRequested() | PaymentCaptured() if event.payment not in asked:
+                    asked.add(event.payment)
+                    assert plan
+                    versions = [
+                        price.price_version
+                        for price in announced
+                        if price.plan == plan.plan and price.effective_from <= event.period_from
+                    ]
+                    assert event.plan == plan.plan
+                    assert event.price_version == max([plan.price_version, *versions])
+                    assert event.tax_document is tax_document
+                case _:
+                    pass
 
     @invariant()
     def one_charge_at_a_time_has_no_outcome(self) -> None:
@@ -508,21 +647,32 @@ class ChargingMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_more_goes_back_than_came_in(self) -> None:
-        """S12: whatever is on its way."""
+        """S12: of no payment, whatever is on its way."""
         came_in = {event.payment: event.amount_minor for event in self._all(PaymentCaptured)}
-        back: Counter[UUID] = Counter()
+        assert all(amount <= came_in[payment] for payment, amount in self._gone_back().items())
+        asked = {event.refund: event for event in self._all(RefundRequested)}
         for event in self._all(PaymentRefunded):
-            back[event.payment] += event.amount_minor
-        assert all(amount <= came_in[payment] for payment, amount in back.items())
-        assert {event.refund for event in self._all(PaymentRefunded)} <= {
-            event.refund for event in self._all(RefundRequested)
-        }
+            request = asked.pop(event.refund)
+            assert (event.payment, event.amount_minor) == (request.payment, request.amount_minor)
 
     @invariant()
     def every_notice_is_one_of_its_own(self) -> None:
         """Whoever sends them knows each again by its id."""
         notices = [event.notice for event in self._all(NoticeRequested)]
         assert len(notices) == len(set(notices)) == self.subscription.notices
+
+    def _gone_back(self) -> Counter[UUID]:
+        """What went back of each payment, or is on its way, by the log."""
+        back: Counter[UUID] = Counter()
+        for event in self.events:
+            match event:
+                case RefundRequested():
+                    back[event.payment] += event.amount_minor
+                case RefundFailed():
+                    back[event.payment] -= event.amount_minor
+                case _:
+                    pass
+        return back
 
     def _all(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -559,9 +709,21 @@ class ChargingMachine(RuleBasedStateMachine):
         return until
 
 
+def price_minor(plan: str, price_version: int) -> int:
+    """Of a month, by a list in which no two prices are the same."""
+    return MONTHLY_PRICES_MINOR[plan] + 300 * (price_version - 1)
+
+
+def months_of(paid: PaymentCaptured) -> int:
+    """How many months of the calendar it pays for, by its days alone."""
+    boundary = paid.period_to + ONE_DAY
+    return (boundary.year - paid.period_from.year) * 12 + boundary.month - paid.period_from.month
+
+
 def renewal_day_after(paid: PaymentCaptured) -> date:
     """The day on which a card is charged anew, with access meanwhile (S8)."""
-    if paid.means is not PaymentMeans.CARD:
+    known_in_time = local_day(paid.occurred_at, SANTIAGO) <= paid.period_to
+    if paid.means is not PaymentMeans.CARD or not known_in_time:
         return date.min
     return paid.period_to + timedelta(days=1)
 
@@ -582,7 +744,7 @@ def outcome(
     return DeclinePayment(**about, reason=DeclineReason.CARD_REFUSED)
 
 
-RULES = ("S3", "S4", "S5", "S6", "S7", "S8", "S9", "S12", "S13")
+RULES = ("S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S11", "S12", "S13")
 
 
 @pytest.mark.rule(*RULES)

@@ -33,7 +33,9 @@ from domain.subscription import (
     LapseSubscription,
     NoticeReason,
     NoticeTemplate,
+    PaymentCaptured,
     PaymentMeans,
+    PriceAnnounced,
     ReactivateSubscription,
     ResumeSubscription,
     SeatsChanged,
@@ -293,6 +295,36 @@ def test_a_plan_that_is_paid_early_is_paid_from_its_end() -> None:
     past = given(subscription_decider, *plan_paid())
     payment = of_plan(captured(2, june, date(2026, 1, 1), date(2026, 12, 31), months=12))
     past.when(pays(manager, transfer(2, june))).then(payment, receipt(payment))
+
+
+@pytest.mark.rule("S10", "S5")
+def test_an_institution_that_changes_plans_pays_the_price_of_the_new_one() -> None:
+    """What was announced for the former one concerns it no more; it does until then."""
+    june = noon(2025, 6, 1)
+    dearer = PriceAnnounced(
+        **about(BEGINNING),
+        plan="full-access",
+        price_version=2,
+        monthly_price_minor=11990,
+        currency=Currency.CLP,
+        former_price_version=1,
+        former_monthly_price_minor=MONTHLY_PRICE_MINOR,
+        effective_from=date(2026, 1, 1),
+        time_zone=SANTIAGO,
+    )
+    past = given(subscription_decider, *plan_paid(), of_plan(dearer))
+    former, cheaper = (
+        transfer(2, june).model_copy(update={"amount_minor": 12 * price_minor})
+        for price_minor in (11990, 4990)
+    )
+    assert past.when(pays(manager, former)).events
+    past.when(pays(manager, cheaper)).then_refused("S5")
+    basic = STEPS[1].model_copy(update={"plan": "basic", "monthly_price_minor": 4990})
+    changed = past.when(pays(manager, basic))
+    changed.and_when(pays(manager, former)).then_refused("S5", message_contains="59,880 CLP")
+    payment, _ = changed.and_when(pays(manager, cheaper)).events
+    assert isinstance(payment, PaymentCaptured)
+    assert (payment.plan, payment.price_version) == ("basic", 1)
 
 
 @pytest.mark.rule("S10", "S4")

@@ -37,6 +37,7 @@ from tests.domain.stories import (
     WHO,
     about,
     account_after,
+    captured,
     closed,
     lapsed,
     manager,
@@ -51,7 +52,7 @@ from tests.specification import Given, given
 
 FIRST_OF_MARCH = noon(2025, 3, 1)
 LATER = noon(2025, 3, 10)
-FIRST, SECOND = UUID(int=501), UUID(int=502)
+FIRST, SECOND, THIRD, FOURTH = (UUID(int=number) for number in range(501, 505))
 BY_CARD = paid(FIRST_OF_MARCH)
 BY_TRANSFER = paid(FIRST_OF_MARCH, months=3)
 
@@ -207,6 +208,24 @@ def test_never_more_goes_back_than_came_in() -> None:
 
 
 @pytest.mark.rule("S12")
+def test_each_payment_is_refunded_up_to_its_own_amount() -> None:
+    """What goes back of one leaves the other alone, in parts as well as whole."""
+    april = captured(2, noon(2025, 4, 1), date(2025, 4, 1), date(2025, 4, 30))
+    cheaper = april.model_copy(update={"amount_minor": 4990})
+    first, second = payment_id(1), payment_id(2)
+    outcome = after(*BY_CARD, cheaper).when(asks(refunding(9000, FIRST, payment=first)))
+    outcome = outcome.and_when(asks(refunding(4000, SECOND, payment=second)))
+    for payment, left_minor in ((first, 990), (second, 990)):
+        more = outcome.and_when(asks(refunding(left_minor + 1, THIRD, payment=payment)))
+        more.then_refused("S12", message_contains=f"{left_minor} CLP can be refunded")
+    outcome = outcome.and_when(asks(refunding(990, THIRD, payment=first)))
+    outcome = outcome.and_when(asks(refunding(990, FOURTH, payment=second)))
+    for payment in (first, second):
+        more = outcome.and_when(asks(refunding(1, UUID(int=505), payment=payment)))
+        more.then_refused("S12", message_contains=": 0 CLP can be refunded")
+
+
+@pytest.mark.rule("S12")
 def test_what_failed_can_be_asked_for_again() -> None:
     """Under a new id."""
     gave_up = after(*BY_CARD, requested_back()).when(asks(refund_failed(), system))
@@ -248,6 +267,27 @@ def test_a_refund_shortens_nothing() -> None:
     before = after(*BY_CARD).state
     state = after(*BY_CARD, requested_back(), refunded(), payer_told).state
     assert (state.standing, state.paid_through) == (before.standing, before.paid_through)
+
+
+@pytest.mark.rule("S12", "A11")
+def test_the_tax_term_runs_from_the_last_refund_too() -> None:
+    """Each gets a credit note: while it is on its way, today may be the day of it."""
+    much_later = noon(2027, 1, 1)
+    on_its_way = after(*BY_CARD, requested_back())
+    assert on_its_way.state.last_tax_day(LATER) == date(2025, 3, 10)
+    assert on_its_way.state.last_tax_day(much_later) == date(2027, 1, 1)
+    went_back = after(*on_its_way.events, refunded())
+    assert went_back.state.last_tax_day(much_later) == date(2025, 3, 10)
+    gave_up = after(*on_its_way.events, failed)
+    assert gave_up.state.last_tax_day(much_later) == date(2025, 3, 1)
+
+
+@pytest.mark.rule("S12", "A11")
+def test_a_refund_that_is_dated_back_shortens_no_tax_term() -> None:
+    """What counts is the document of the latest day, whichever was recorded last."""
+    april = captured(2, noon(2025, 4, 1), date(2025, 4, 1), date(2025, 4, 30))
+    state = after(*BY_CARD, requested_back(), april, refunded()).state
+    assert state.last_tax_day(noon(2027, 1, 1)) == date(2025, 4, 1)
 
 
 @pytest.mark.rule("S12", "A10")

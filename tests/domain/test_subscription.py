@@ -8,9 +8,11 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
+from domain.access_facts import access_fact
 from domain.account import AccountEvent
 from domain.actor import Actor
 from domain.calendar import start_of_day
+from domain.due import DueKind, due_of
 from domain.money import Currency
 from domain.subscription import (
     AnnouncePrice,
@@ -61,6 +63,7 @@ from tests.domain.stories import (
     account_after,
     boleta_chosen,
     captured,
+    charge_captured,
     closed,
     declined,
     ended,
@@ -508,6 +511,35 @@ def test_a_subscription_is_active_once_a_payment_succeeded() -> None:
 
 
 @pytest.mark.rule("S3")
+def test_access_begins_with_the_payment() -> None:
+    """Its first day is paid for whole, and opens nothing before the money came in."""
+    fact = access_fact(captured(1, FIRST_OF_MARCH, date(2025, 3, 1), END_OF_MARCH))
+    assert fact
+    assert fact.covers(FIRST_OF_MARCH)
+    assert not fact.covers(FIRST_OF_MARCH - timedelta(microseconds=1))
+
+
+@pytest.mark.rule("A11", "S11")
+def test_the_tax_term_runs_from_the_last_payment() -> None:
+    """From its day in Chile, whatever is recorded after it; before any payment there is none."""
+    new_year = noon(2026, 1, 1)
+    evening = datetime(2025, 7, 1, 2, tzinfo=UTC)
+    june = captured(2, evening, date(2025, 6, 1), date(2025, 8, 31), months=3)
+    dated_back = captured(3, noon(2025, 6, 20), date(2025, 9, 1), date(2025, 11, 30), months=3)
+    past: list[SubscriptionEvent] = steps(3)
+    for event, last_day in (
+        (method_chosen(3), None),
+        (paid(FIRST_OF_MARCH, months=3)[-1], date(2025, 3, 1)),
+        (june, date(2025, 6, 30)),
+        (dated_back, date(2025, 6, 30)),
+        (lapsed(noon(2025, 12, 1), date(2025, 11, 30)), date(2025, 6, 30)),
+        (reactivated(new_year), date(2025, 6, 30)),
+    ):
+        past = [*past, event]
+        assert subscription_decider.replay(past).last_tax_day(new_year) == last_day
+
+
+@pytest.mark.rule("S3")
 def test_a_declined_payment_pays_for_nothing() -> None:
     """A decline is on record and changes nothing that is paid."""
     past = given(subscription_decider, *steps())
@@ -607,6 +639,20 @@ def test_a_transfer_made_before_the_end_extends_from_it_though_the_lapse_is_on_r
     past.when(late).then_refused("A6", remedy_contains="ReactivateSubscription")
 
 
+@pytest.mark.rule("S4", "S9")
+def test_what_was_ended_is_renewed_by_no_transfer_in_time() -> None:
+    """Unless its payer took that back before it lapsed."""
+    last_day, lapse_day = date(2025, 5, 31), noon(2025, 6, 1)
+    over = [*paid(FIRST_OF_MARCH, months=3), ended(FIRST_OF_MARCH, last_day)]
+    in_time = asks(paying(2, noon(2025, 5, 31), months=3), manager)
+    past = given(subscription_decider, *over, lapsed(lapse_day, last_day))
+    past.when(in_time).then_refused("A6", remedy_contains="ReactivateSubscription")
+    resumed = SubscriptionResumed(**about(noon(2025, 5, 1)))
+    past = given(subscription_decider, *over, resumed, lapsed(lapse_day, last_day))
+    outcome = past.when(in_time)
+    assert days_paid(*outcome.events) == (date(2025, 6, 1), date(2025, 8, 31))
+
+
 @pytest.mark.rule("S5")
 @pytest.mark.parametrize("at", [noon(2025, 4, 1), noon(2025, 4, 30)], ids=["first", "last day"])
 def test_a_card_that_is_charged_late_renews_from_the_old_end(at: datetime) -> None:
@@ -621,10 +667,11 @@ def test_a_card_that_is_charged_late_renews_from_the_old_end(at: datetime) -> No
     [
         (paid(FIRST_OF_MARCH), noon(2025, 5, 1), 1),
         ([*paid(FIRST_OF_MARCH), lapsed(noon(2025, 4, 1), END_OF_MARCH)], noon(2025, 4, 2), 1),
+        ([*paid(FIRST_OF_MARCH), lapsed(noon(2025, 4, 1), END_OF_MARCH)], noon(2025, 3, 20), 1),
         ([*paid(FIRST_OF_MARCH), ended(FIRST_OF_MARCH, END_OF_MARCH)], noon(2025, 4, 2), 1),
         (paid(FIRST_OF_MARCH, months=3), noon(2025, 6, 1), 3),
     ],
-    ids=["its period has passed", "lapsed", "ended", "a transfer"],
+    ids=["its period has passed", "lapsed", "lapsed, by card in time", "ended", "a transfer"],
 )
 def test_nothing_else_renews_what_has_run_out(
     past: list[SubscriptionEvent], at: datetime, months: int
@@ -859,6 +906,16 @@ def test_nobody_is_reminded_while_a_charge_may_still_pay() -> None:
     renewal = requested(noon(2025, 4, 1), date(2025, 4, 1), date(2025, 4, 30))
     past = given(subscription_decider, *paid(FIRST_OF_MARCH), renewal, method_chosen(3))
     past.when(asks(reminding(noon(2025, 4, 1)), system)).then_refused("S5")
+
+
+@pytest.mark.rule("S5", "S7")
+def test_nobody_is_reminded_of_what_has_run_out() -> None:
+    """What paid for April is known in June: it lapses, and no reminder is due before that."""
+    renewal = requested(noon(2025, 4, 1), date(2025, 4, 1), date(2025, 4, 30))
+    known = charge_captured(renewal, noon(2025, 6, 1))
+    past = given(subscription_decider, *paid(FIRST_OF_MARCH), renewal, method_chosen(3), known)
+    [due] = due_of(past.state)
+    assert (due.kind, due.at) == (DueKind.LAPSE, known.occurred_at)
 
 
 # ---------------------------------------------------------------- reactivation

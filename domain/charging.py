@@ -477,13 +477,15 @@ def names_open_charge(command: object, subscription: Subscription) -> bool:
 
 
 def came_in_before_the_end(subscription: Subscription, at: datetime) -> bool:
-    """Whether a transfer was made in time, though the lapse was on record before it (S9)."""
+    """Whether a transfer was made in time, though the lapse was on record before it (S8, S9)."""
     method = subscription.method
     by_transfer = method is not None and method.means is PaymentMeans.TRANSFER
     # What its payer ended is not renewed, however early its lapse was recorded (S4).
     lapsed_since = subscription.standing is SubscriptionStanding.LAPSED
     renewable = lapsed_since and not subscription.was_ended
-    return by_transfer and renewable and not subscription.ran_out(at)
+    grace = subscription.grace_lapsed
+    in_time = not subscription.ran_out(at) or (grace is not None and subscription.day(at) <= grace)
+    return by_transfer and renewable and in_time
 
 
 def refuse_while_a_charge_is_open(subscription: Subscription) -> None:

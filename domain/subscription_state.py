@@ -237,6 +237,7 @@ class Subscription:
         paid_by_card: the last payment was one by card, and known before its days had passed.
         renewal_day: the day on which a card is charged anew; access waits for it that day (S8).
         grace_until: the last day of access without payment (S7, S8); None where there is none.
+        grace_lapsed: the last day of grace there was when it lapsed.
         captured: the payments that came in, by id.
         refunds: what was to go back of them, by id of the refund.
         notices: how many were requested so far.
@@ -264,6 +265,7 @@ class Subscription:
     paid_by_card: bool = False
     renewal_day: date | None = None
     grace_until: date | None = None
+    grace_lapsed: date | None = None
     captured: Mapping[UUID, CapturedPayment] = field(default_factory=dict[UUID, CapturedPayment])
     refunds: Mapping[UUID, Refund] = field(default_factory=dict[UUID, Refund])
     notices: int = 0
@@ -393,7 +395,8 @@ def evolve(subscription: Subscription, event: SubscriptionEvent) -> Subscription
             active = replace(active, renewal_day=_renewal_day(active))
             return _settled(active, event.occurred_at)
         case SubscriptionLapsed():
-            return _without_grace(subscription, SubscriptionStanding.LAPSED)
+            lapsed = _without_grace(subscription, SubscriptionStanding.LAPSED)
+            return replace(lapsed, grace_lapsed=subscription.last_day_of_grace)
         case SubscriptionReactivated():
             return replace(
                 subscription,

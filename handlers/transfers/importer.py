@@ -304,4 +304,6 @@ def _refuse_if_paid_by_card(subscription: Subscription) -> None:
 
 
 def _gateway_reference(reference: str) -> str:
-    return f"bank-{re.sub('[^A-Za-z0-9_-]+', '-', reference)}"
+    """Without the words that have no digit: they may be somebody's name (D7)."""
+    words = re.split("[^A-Za-z0-9_-]+", reference)
+    return f"bank-{'-'.join(word for word in words if re.search('[0-9]', word))}"

@@ -639,6 +639,26 @@ def test_a_transfer_made_before_the_end_extends_from_it_though_the_lapse_is_on_r
     past.when(late).then_refused("A6", remedy_contains="ReactivateSubscription")
 
 
+@pytest.mark.rule("S8", "S9")
+@pytest.mark.parametrize(("day", "in_time"), [(8, True), (9, False)])
+def test_a_transfer_made_in_the_days_of_grace_pays_from_the_old_end(
+    day: int, in_time: bool
+) -> None:
+    """Its statement comes a day later, and by then the lapse may be on record."""
+    past = given(
+        subscription_decider,
+        *paid(FIRST_OF_MARCH),
+        past_due(noon(2025, 4, 1)),
+        method_chosen(3),
+        lapsed(noon(2025, 4, 9), END_OF_MARCH),
+    )
+    outcome = past.when(asks(paying(2, noon(2025, 4, day), months=3), manager))
+    if in_time:
+        assert days_paid(*outcome.events) == (date(2025, 4, 1), date(2025, 6, 30))
+    else:
+        outcome.then_refused("A6", remedy_contains="ReactivateSubscription")
+
+
 @pytest.mark.rule("S4", "S9")
 def test_what_was_ended_is_renewed_by_no_transfer_in_time() -> None:
     """Unless its payer took that back before it lapsed."""

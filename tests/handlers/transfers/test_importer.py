@@ -122,7 +122,7 @@ def test_a_transfer_is_of_whom_its_text_names_else_of_the_payers_rut(
         currency=Currency.CLP, period_from=BOOKED, period_to=date(2026, 5, 1),
         position=recorded.position,
     )  # fmt: skip
-    assert paid.gateway_reference == "bank-TEF-1-7"
+    assert paid.gateway_reference == "bank-1-7"
     assert paid.means is PaymentMeans.TRANSFER
     assert paid.occurred_at == start_of_day(BOOKED, "America/Santiago")
     assert recorded.actor == MANAGER

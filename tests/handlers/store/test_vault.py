@@ -112,7 +112,7 @@ def test_nothing_personal_is_in_the_payload(acta: Acta) -> None:
 
     (row,) = acta.store.batch(after=0, limit=1)
 
-    assert b"rqu" not in row.payload.lower()
+    assert b"medes" not in row.payload.lower()
     assert str(event.given_name).encode() in row.payload
 
 

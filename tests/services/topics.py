@@ -17,6 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 Place = tuple[str, int]
@@ -104,15 +105,32 @@ def consumer_of(bootstrap_servers: str, isolation: Isolation) -> Consumer:
 def end_offsets(
     consumer: Consumer, topics: Iterable[str], timeout_seconds: float
 ) -> Iterator[tuple[Place, int]]:
-    """The offset behind the last record of each partition, as the consumer's isolation sees it."""
+    """The offset behind the last record of each partition, as the consumer's isolation sees it.
+
+    A broker does not lead a partition yet at the instant at which its topic was made.
+    """
+    patiently = Retrying(
+        retry=retry_if_exception(_passes),
+        stop=stop_after_delay(timeout_seconds),
+        wait=wait_fixed(0.05),
+        reraise=True,
+    )
     for topic in topics:
         found = consumer.list_topics(topic, timeout=timeout_seconds).topics[topic]
         if found.error is not None:
             raise KafkaException(found.error)
         for number in found.partitions:
             partition = TopicPartition(topic, number)
-            _first, end = consumer.get_watermark_offsets(partition, timeout=timeout_seconds)
+            _first, end = patiently(
+                consumer.get_watermark_offsets, partition, timeout=timeout_seconds
+            )
             yield (topic, number), end
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and (
+        error.args[0].code() == KafkaError.NOT_LEADER_FOR_PARTITION
+    )
 
 
 def messages_until(

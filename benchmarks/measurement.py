@@ -23,7 +23,7 @@ class Sizes:
         accounts: among how many accounts access is checked.
         lives: how many people live through the ledger, of whom the others are copies.
         periods: how many months the account has paid for whose billing history is read.
-        renewals: how many cards are charged at a month's end.
+        renewals: how many cards are charged at a month's end; in one turn, for it takes minutes.
     """
 
     repetitions: int
@@ -56,7 +56,7 @@ NORMAL = Sizes(
     accounts=100_000,
     lives=20,
     periods=120,
-    renewals=2_000,
+    renewals=20_000,
 )
 FULL = Sizes(
     repetitions=3,

@@ -56,7 +56,7 @@ def measure(ground: Ground, sizes: Sizes) -> list[Row]:
         charged = settings.model_copy(update={"gateway_url": url, "gateway_key": SecretStr(key)})
         life = apart(live, settings)
         results = in_turns(
-            sizes.repetitions,
+            1,
             lambda: apart(renewals_per_second, charged, life, sizes.renewals),
             lambda: apart(appends_per_second, settings, life, sizes.renewals),
         )
